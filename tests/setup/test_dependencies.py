@@ -1,0 +1,79 @@
+"""pyproject.toml, the locks, envs/ and the library's imports name the same packages."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+# Where a package is imported under another name than it is installed under.
+IMPORT_NAMES = {"biom": "biom-format", "yaml": "pyyaml"}
+
+
+def locked(name):
+    text = (ROOT / "requirements" / name).read_text()
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, flags=re.MULTILINE))
+
+
+def declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return set(project["dependencies"])
+
+
+def analysis_packages():
+    """Packages of envs/analysis.yaml with versions, those of its pip section included."""
+    packages = {}
+    for entry in yaml.safe_load((ROOT / "envs/analysis.yaml").read_text())["dependencies"]:
+        for item in entry["pip"] if isinstance(entry, dict) else [entry]:
+            name, _, version = item.replace("==", "=").partition("=")
+            packages[name] = version
+    return packages
+
+
+def test_analysis_environment_is_python_and_the_declared_dependencies():
+    assert set(analysis_packages()) - {"python", "pip"} == declared()
+
+
+def test_analysis_environment_has_the_locked_versions():
+    lock = locked("venv.lock")
+    packages = analysis_packages()
+    assert packages.pop("python") == "3.11"
+    packages.pop("pip")
+    assert packages == {name: lock[name] for name in packages}
+
+
+def test_library_imports_are_the_declared_dependencies():
+    imported = set()
+    for module in (ROOT / "scripts/fermentome").rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(node.module.partition(".")[0])
+    # _typeshed exists for type checkers only.
+    third_party = imported - sys.stdlib_module_names - {"fermentome", "_typeshed"}
+    assert {IMPORT_NAMES.get(name, name) for name in third_party} == declared()
+
+
+@pytest.mark.parametrize("name", ["build.lock", "venv.lock"])
+def test_every_locked_package_has_hashes_and_no_host_is_named(name):
+    text = (ROOT / "requirements" / name).read_text()
+    packages = re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.MULTILINE)[1:]
+    assert packages
+    assert all("--hash=sha256:" in package for package in packages)
+    assert "://" not in text
+    assert "index-url" not in text
+
+
+@pytest.mark.parametrize("env", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda env: env.stem)
+def test_environments_pin_every_package_and_channel_order(env):
+    content = yaml.safe_load(env.read_text())
+    assert content["channels"] == ["conda-forge", "bioconda", "nodefaults"]
+    for entry in content["dependencies"]:
+        if isinstance(entry, str) and entry != "pip":
+            assert re.fullmatch(r"[\w-]+=[\d.]+", entry)
