@@ -1,0 +1,1 @@
+"""Gut short-chain-fatty-acid potential from metagenome reads."""
