@@ -1,0 +1,99 @@
+"""Lineages: which organism a genome or a protein comes from.
+
+A lineage is written as in GTDB, ``d__Bacteria;p__...;s__Escherichia coli``. A rank without
+a name is written with an empty name (``g__``).
+"""
+
+import os
+from pathlib import Path
+
+from fermentome.errors import LineageError
+from fermentome.tables import read_table
+
+RANKS = ("domain", "phylum", "class", "order", "family", "genus", "species")
+PREFIXES = tuple(f"{rank[0]}__" for rank in RANKS)
+SEQUENCE_SUFFIXES = (".gz", ".fna", ".ffn", ".fasta", ".fa", "_genomic")
+
+
+def parse_lineage(text: str) -> tuple[str, ...]:
+    """Names of the seven ranks, domain first; empty where the lineage has none.
+
+    Raises
+    ------
+    LineageError
+        If a field has no rank prefix, or the ranks are out of order.
+
+    >>> parse_lineage("d__Bacteria;p__Bacillota")[:3]
+    ('Bacteria', 'Bacillota', '')
+    """
+    names = [""] * len(RANKS)
+    if not text:
+        return tuple(names)
+    position = -1
+    for field in text.split(";"):
+        field = field.strip()
+        prefix = field[:3]
+        if prefix == "t__":  # sylph-tax and MetaPhlAn end with the strain
+            continue
+        if prefix not in PREFIXES or PREFIXES.index(prefix) <= position:
+            raise LineageError(
+                f"lineage {text!r}: field {field!r} is not the next of {', '.join(PREFIXES)}"
+            )
+        position = PREFIXES.index(prefix)
+        names[position] = field[3:].replace("_", " ").strip()
+    return tuple(names)
+
+
+def format_lineage(names: tuple[str, ...]) -> str:
+    """Lineage as text from the names of the seven ranks."""
+    return ";".join(prefix + name for prefix, name in zip(PREFIXES, names, strict=True))
+
+
+def genome_key(name: str) -> str:
+    """Name of a genome without folder and file name extensions.
+
+    >>> genome_key("db/GCF_000005845.2_genomic.fna.gz")
+    'GCF_000005845.2'
+    """
+    key = name.split()[0].rsplit("/", 1)[-1] if name.split() else name
+    for suffix in SEQUENCE_SUFFIXES:
+        key = key.removesuffix(suffix)
+    return key
+
+
+def read_lineages(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
+    """Lineage of each genome of a table.
+
+    Parameters
+    ----------
+    path
+        TSV with the column ``genome`` and either ``lineage`` or the seven ranks ``domain``
+        to ``species``.
+
+    Raises
+    ------
+    LineageError
+        If a genome stands twice or a lineage cannot be read.
+    """
+    rows = read_table(path, ["genome"])
+    lineages: dict[str, tuple[str, ...]] = {}
+    for number, row in enumerate(rows, start=2):
+        key = genome_key(row["genome"])
+        if key in lineages:
+            raise LineageError(f"{path}, line {number}: genome {key!r} stands twice")
+        if "lineage" in row:
+            try:
+                lineages[key] = parse_lineage(row["lineage"])
+            except LineageError as error:
+                raise LineageError(f"{path}, line {number}: {error}") from None
+        else:
+            missing = [rank for rank in RANKS if rank not in row]
+            if missing:
+                raise LineageError(
+                    f"{path}, header: neither the column 'lineage' nor {missing[0]!r} is there;"
+                    " give one lineage column, or the seven ranks domain to species"
+                )
+            lineages[key] = tuple(row[rank].strip() for rank in RANKS)
+    if not lineages:
+        raise LineageError(f"{Path(path)}: no genome in the table")
+    return lineages

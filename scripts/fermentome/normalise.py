@@ -1,0 +1,276 @@
+"""From fragments to copies per genome equivalent.
+
+The expected number of fragments of a family is its copies per genome, times the number of
+genome equivalents sequenced, times an effective length: the number of fragment positions
+that can yield an accepted alignment. Dividing by the same quantity of universal single-copy
+families cancels the genome equivalents, so that samples of any depth and average genome size
+compare (Nayfach & Pollard 2015, doi:10.1186/s13059-015-0611-7).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, stats
+
+CONFIDENCE = 0.95
+MINIMUM_SINGLE_COPY_FRAGMENTS = 10
+"""Below this number the relative standard error of the genome equivalents exceeds
+1/sqrt(10) = 32 %, and no copies per genome are stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Clean reads of a sample, in what the effective length depends on.
+
+    Attributes
+    ----------
+    paired_fragments, single_fragments
+        Number of clean pairs and of clean single-end reads.
+    read_length
+        Mean length of the clean reads, nucleotides.
+    mate_offset
+        Mean distance between the starts of the two mates, nucleotides; see
+        `estimate_mate_offset`.
+    """
+
+    paired_fragments: int
+    single_fragments: int
+    read_length: float
+    mate_offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class GenomeEquivalents:
+    """Sequencing depth in copies of a single-copy gene.
+
+    Attributes
+    ----------
+    density
+        Fragments per nucleotide of effective length that a gene with one copy per genome
+        receives; NaN if too few single-copy fragments were seen.
+    fragments
+        Fragments of the single-copy families that were used.
+    effective_length
+        Sum of their effective lengths, nucleotides.
+    families_used, families_total
+        Families used and offered; the difference was set aside as outlying.
+    dispersion
+        Variance of the families' counts over that of a Poisson variable, at least 1.
+    interquartile_ratio
+        Third over first quartile of the families' densities, NaN where not defined.
+    median_density
+        Median over all families of fragments per nucleotide.
+    """
+
+    density: float
+    fragments: float
+    effective_length: float
+    families_used: int
+    families_total: int
+    dispersion: float
+    interquartile_ratio: float
+    median_density: float
+
+
+def read_effective_length(protein_length: float, read_length: float, min_cover: float) -> float:
+    """Start positions of a read that yield an accepted alignment to a gene.
+
+    ``3 L + r - 2 m + 1`` with L the protein in amino acids, r the read and m the shortest
+    accepted alignment, ``min_cover * r``, all in nucleotides.
+
+    >>> read_effective_length(400, 100, 0.6)
+    1181.0
+    """
+    return max(3 * protein_length + read_length - 2 * min_cover * read_length + 1, 1.0)
+
+
+def fragment_effective_length(positions: float, library: Library) -> float:
+    """Positions of a fragment at which at least one of its mates is accepted.
+
+    The two mates of a pair start `mate_offset` apart, so the fragment has as many positions
+    as one mate plus the part that the other adds. A sample with paired and single-end runs
+    has the mean of both, weighted by their fragments.
+
+    Parameters
+    ----------
+    positions
+        Effective length of one read, see `read_effective_length`.
+    """
+    paired = positions + min(library.mate_offset, positions)
+    total = library.paired_fragments + library.single_fragments
+    if not total:
+        return positions
+    share = library.paired_fragments / total
+    return share * paired + (1 - share) * positions
+
+
+def estimate_mate_offset(
+    fragments: Sequence[float], mates: Sequence[float], positions: Sequence[float]
+) -> float:
+    """Distance between the starts of mates that explains how often both mates hit a family.
+
+    With density q, a family of W read positions receives 2 q W mates and q (W + min(d, W))
+    fragments. The offset d is the one for which the fragments of all families together are
+    the ones seen. No insert size has to be known, and pairs that do not overlap count too.
+
+    Parameters
+    ----------
+    fragments, mates, positions
+        Per family: fragments from pairs, mates among them that hit, read effective length.
+
+    Returns
+    -------
+    float
+        Nucleotides; 0 if nothing was seen.
+    """
+    count = np.asarray(fragments, float)
+    seen = np.asarray(mates, float)
+    width = np.asarray(positions, float)
+    if not count.sum():
+        return 0.0
+
+    def surplus(offset: float) -> float:
+        return float((seen / (2 * width) * (width + np.minimum(offset, width)) - count).sum())
+
+    upper = float(width.max())
+    if surplus(0.0) >= 0:
+        return 0.0
+    if surplus(upper) <= 0:
+        return upper
+    return float(optimize.brentq(surplus, 0.0, upper, xtol=1e-6))
+
+
+def genome_equivalents(
+    fragments: Sequence[float], effective_lengths: Sequence[float]
+) -> GenomeEquivalents:
+    """Density of single-copy genes, robust against families that are off.
+
+    The estimate is the ratio of sums over the families. A family is set aside if its count
+    lies both outside twofold of what the others predict and beyond three standard errors:
+    families that the reference serves badly or that are not single in a dominant organism.
+    At low depth nothing is outlying, where a median of small counts would be coarse.
+
+    Parameters
+    ----------
+    fragments, effective_lengths
+        Per single-copy family.
+    """
+    count = np.asarray(fragments, float)
+    length = np.asarray(effective_lengths, float)
+    used = np.ones(len(count), bool)
+    for _ in range(len(count)):
+        density = count[used].sum() / length[used].sum() if used.any() else math.nan
+        expected = density * length
+        off = (np.abs(count - expected) > 3 * np.sqrt(expected)) & (
+            (count > 2 * expected) | (count < expected / 2)
+        )
+        if (off == ~used).all() or off.sum() > len(count) / 2:
+            break
+        used = ~off
+    total = float(count[used].sum())
+    size = float(length[used].sum())
+    density = total / size if size else math.nan
+    dispersion = 1.0
+    if used.sum() > 1 and total > 0:
+        expected = density * length[used]
+        pearson = float(((count[used] - expected) ** 2 / expected).sum())
+        dispersion = max(1.0, pearson / (int(used.sum()) - 1))
+    quartiles = np.quantile(count / length, [0.25, 0.5, 0.75]) if len(count) else [math.nan] * 3
+    return GenomeEquivalents(
+        density=density if total >= MINIMUM_SINGLE_COPY_FRAGMENTS else math.nan,
+        fragments=total,
+        effective_length=size,
+        families_used=int(used.sum()),
+        families_total=len(count),
+        dispersion=dispersion,
+        interquartile_ratio=float(quartiles[2] / quartiles[0]) if quartiles[0] > 0 else math.nan,
+        median_density=float(quartiles[1]),
+    )
+
+
+def copies_per_genome(
+    fragments: float, effective_length: float, equivalents: GenomeEquivalents
+) -> tuple[float, float, float]:
+    """Copies of a family per genome equivalent, with its 95 % confidence interval.
+
+    Given their sum, the family's fragments among family plus single-copy fragments are
+    binomial; the interval is the exact one of Clopper & Pearson (1934,
+    doi:10.1093/biomet/26.4.404), turned into a ratio. Counts are divided by the dispersion of
+    the single-copy families first, because coverage is less even than Poisson.
+
+    Returns
+    -------
+    copies, low, high
+        NaN if the genome equivalents are not known. With no fragment the copies are 0 and
+        the upper bound says what the depth leaves open.
+    """
+    if math.isnan(equivalents.density):
+        return math.nan, math.nan, math.nan
+    copies = fragments / effective_length / equivalents.density
+    own = fragments / equivalents.dispersion
+    reference = equivalents.fragments / equivalents.dispersion
+    alpha = 1 - CONFIDENCE
+    scale = equivalents.effective_length / effective_length
+    low = float(stats.beta.ppf(alpha / 2, own, reference + 1)) if own > 0 else 0.0
+    high = float(stats.beta.ppf(1 - alpha / 2, own + 1, reference))
+    return copies, low / (1 - low) * scale, high / (1 - high) * scale
+
+
+def detection_limit(
+    effective_lengths: Sequence[float], equivalents: GenomeEquivalents, minimum_fragments: int
+) -> float:
+    """Copies per genome at which all of some families would be detected 19 times in 20.
+
+    Parameters
+    ----------
+    effective_lengths
+        Of the families that must all be detected.
+    minimum_fragments
+        Fragments that count as detection.
+
+    Returns
+    -------
+    float
+        The smallest copies c with ``prod P(Poisson(c q L_i) >= minimum) >= 0.95``; NaN if
+        the genome equivalents are not known.
+    """
+    if math.isnan(equivalents.density) or not len(effective_lengths):
+        return math.nan
+    rates = equivalents.density * np.asarray(effective_lengths, float)
+
+    def shortfall(log_copies: float) -> float:
+        expected = math.exp(log_copies) * rates
+        return float(np.prod(stats.poisson.sf(minimum_fragments - 1, expected))) - CONFIDENCE
+
+    centre = -math.log(float(rates.min()))
+    return math.exp(float(optimize.brentq(shortfall, centre - 10, centre + 10, xtol=1e-9)))
+
+
+def draw_copies(
+    fragments: Mapping[str, float],
+    effective_lengths: Mapping[str, float],
+    equivalents: GenomeEquivalents,
+    draws: int,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Plausible copies per genome of every family, for intervals of what is computed from them.
+
+    Each family's count is drawn from its Jeffreys posterior, Gamma(n + 1/2), with the counts
+    divided by the dispersion; one draw of the genome equivalents is shared by all families.
+
+    Returns
+    -------
+    dict
+        Family to an array of shape (draws,), copies per genome.
+    """
+    generator = np.random.default_rng(seed)
+    dispersion = equivalents.dispersion
+    depth = generator.gamma(equivalents.fragments / dispersion, dispersion, draws)
+    density = depth / equivalents.effective_length
+    copies = {}
+    for family in sorted(fragments):
+        count = generator.gamma(fragments[family] / dispersion + 0.5, dispersion, draws)
+        copies[family] = count / effective_lengths[family] / density
+    return copies

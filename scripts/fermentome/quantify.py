@@ -1,0 +1,410 @@
+"""From the search result of a sample to its table of families, and back to evidence."""
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from fermentome.assign import Assignment, Protein, assign_fragments, open_text
+from fermentome.catalogue import Catalogue, CatalogueFiles, load_catalogue
+from fermentome.errors import EvidenceError, ReferenceFolderError
+from fermentome.evidence import (
+    COMMUNITY,
+    DetectionRule,
+    FamilyEvidence,
+    SampleEvidence,
+    median_lengths,
+    weigh_families,
+)
+from fermentome.flow import (
+    EMPTY,
+    FAILED,
+    LOW_DEPTH,
+    OK,
+    SampleFlow,
+    StageStatus,
+    not_run,
+    read_flow,
+    write_statuses,
+)
+from fermentome.lineage import RANKS, parse_lineage
+from fermentome.normalise import (
+    GenomeEquivalents,
+    Library,
+    detection_limit,
+    fragment_effective_length,
+    read_effective_length,
+)
+from fermentome.scoring import (
+    PRESENT,
+    PathwayScore,
+    ScoringRule,
+    organism_evidence,
+    product_rows,
+    score_sample,
+)
+from fermentome.tables import Cell, parse_number, read_table, write_table
+from fermentome.taxonomy import UNCLASSIFIED
+
+FAMILY_COLUMNS = (
+    "sample",
+    "family",
+    "taxon",
+    "role",
+    "fragments",
+    "positions",
+    "effective_length",
+    "copies_per_genome",
+    "ci_low",
+    "ci_high",
+)
+AMBIGUOUS_COLUMNS = ("sample", "families", "fragments")
+PATHWAY_COLUMNS = (
+    "sample",
+    "pathway",
+    "taxon",
+    "product",
+    "copies_per_genome",
+    "ci_low",
+    "ci_high",
+    "completeness",
+    "call",
+    "tier",
+    "organism_evidence",
+    "detection_limit",
+    "marker_fragments",
+    "missing_steps",
+    "reason",
+)
+PRODUCT_COLUMNS = ("sample", "product", "copies_per_genome", "routes_present")
+
+TYPICAL_PROTEIN = 400
+"""Amino acids; a family of this length stands for all in the depth status of a sample."""
+
+PROTEIN_COLUMNS = ("protein", "family", "length_aa", "lineage")
+
+
+def read_proteins(path: str | os.PathLike[str], catalogue: Catalogue) -> dict[str, Protein]:
+    """Proteins of a reference by id.
+
+    Raises
+    ------
+    ReferenceFolderError
+        If a family is not in the catalogue.
+    """
+    genus = RANKS.index("genus")
+    proteins = {}
+    for number, row in enumerate(read_table(path, PROTEIN_COLUMNS), start=2):
+        if row["family"] not in catalogue.families and row["family"] not in catalogue.single_copy:
+            raise ReferenceFolderError(
+                f"{path}, line {number}: family {row['family']!r} is not in the catalogue;"
+                " correct the name or add the family to families.yaml"
+            )
+        proteins[row["protein"]] = Protein(
+            row["family"], int(row["length_aa"]), parse_lineage(row["lineage"])[genus]
+        )
+    return proteins
+
+
+def genus_lineages(path: str | os.PathLike[str]) -> dict[str, frozenset[str]]:
+    """Names of the ranks above each genus of a protein reference."""
+    genus = RANKS.index("genus")
+    names: dict[str, set[str]] = {}
+    for text in sorted({row["lineage"] for row in read_table(path, ["lineage"])}):
+        lineage = parse_lineage(text)
+        if lineage[genus]:
+            names.setdefault(lineage[genus], set()).update(filter(None, lineage[:genus]))
+    return {name: frozenset(ranks) for name, ranks in names.items()}
+
+
+def family_rows(
+    sample: str, evidence: SampleEvidence, catalogue: Catalogue
+) -> Iterable[dict[str, Cell]]:
+    """Rows of the table of families: the community first, then the taxa that share it out."""
+    for family in sorted(evidence.families):
+        taxa = evidence.families[family]
+        for taxon in [COMMUNITY, *sorted(taxa.keys() - {COMMUNITY})]:
+            row = taxa[taxon]
+            yield {
+                "sample": sample,
+                "family": family,
+                "taxon": taxon,
+                "role": catalogue.role(family),
+                "fragments": float(row.fragments),
+                "positions": row.positions,
+                "effective_length": row.effective_length,
+                "copies_per_genome": row.copies,
+                "ci_low": row.ci_low,
+                "ci_high": row.ci_high,
+            }
+
+
+def missing_family_rows(
+    sample: str, families: Iterable[str], catalogue: Catalogue
+) -> Iterable[dict[str, Cell]]:
+    """Rows of a failed sample: every family, nothing known."""
+    for family in sorted(families):
+        row: dict[str, Cell] = dict.fromkeys(FAMILY_COLUMNS)
+        yield row | {
+            "sample": sample,
+            "family": family,
+            "taxon": COMMUNITY,
+            "role": catalogue.role(family),
+        }
+
+
+def function_status(
+    flow: SampleFlow,
+    assignment: Assignment,
+    evidence: SampleEvidence,
+    detection: DetectionRule,
+    detectable_copies: float,
+) -> StageStatus:
+    """Status of the functional annotation of a sample that has reads."""
+    reads = flow.clean_reads
+    hits = assignment.reads_with_hits
+    equivalents = evidence.equivalents
+    if math.isnan(equivalents.density):
+        reason = (
+            f"{equivalents.fragments:.0f} single-copy fragments: too few to say how many genomes"
+            " were sequenced; no copies per genome are stated"
+        )
+        return StageStatus(flow.sample, "function", LOW_DEPTH, reason, reads, hits)
+    width = read_effective_length(TYPICAL_PROTEIN, flow.read_length, 0.6)
+    limit = detection_limit(
+        [fragment_effective_length(width, evidence.library)],
+        equivalents,
+        detection.minimum_fragments,
+    )
+    if limit > detectable_copies:
+        reason = f"too few reads: a gene in fewer than {limit:.2g} of the genomes may be missed"
+        return StageStatus(flow.sample, "function", LOW_DEPTH, reason, reads, hits)
+    ratio = equivalents.interquartile_ratio
+    reason = (
+        f"single-copy families disagree (quartiles {ratio:.2f}-fold apart)" if ratio > 1.5 else ""
+    )
+    return StageStatus(flow.sample, "function", OK, reason, reads, hits)
+
+
+def quantify_sample(
+    flow_path: str | os.PathLike[str],
+    hits_path: str | os.PathLike[str],
+    proteins_path: str | os.PathLike[str],
+    catalogue_files: CatalogueFiles,
+    min_genus_identity: float,
+    detection: DetectionRule,
+    detectable_copies: float,
+    families_path: str | os.PathLike[str],
+    ambiguous_path: str | os.PathLike[str],
+    depth_path: str | os.PathLike[str],
+    status_path: str | os.PathLike[str],
+) -> None:
+    """Assign the hits of a sample to families and weigh them, from files to files.
+
+    Parameters
+    ----------
+    flow_path
+        Counts of the sample.
+    hits_path
+        DIAMOND's table.
+    proteins_path
+        Table of the protein reference.
+    catalogue_files
+        The catalogue and its schemas.
+    min_genus_identity
+        Per cent, see `fermentome.assign.genus_of`.
+    detection, detectable_copies
+        See `fermentome.scoring.ScoringRule`.
+    families_path, ambiguous_path, depth_path, status_path
+        Files to write: families by taxon, ambiguous fragments, genome equivalents, status.
+    """
+    catalogue = load_catalogue(catalogue_files)
+    flow = read_flow(flow_path)
+    proteins = read_proteins(proteins_path, catalogue)
+    lengths = median_lengths(proteins.values())
+    ambiguous: list[dict[str, Cell]] = []
+    depth: dict[str, object] = {}
+    rows: Iterable[dict[str, Cell]] = []
+    if flow.status == FAILED:
+        rows = missing_family_rows(flow.sample, lengths, catalogue)
+        status = not_run(flow.sample, "function")
+    elif flow.status == EMPTY:
+        status = StageStatus(flow.sample, "function", EMPTY, "no clean reads", 0, 0)
+    else:
+        with open_text(hits_path) as lines:
+            assignment = assign_fragments(lines, proteins, catalogue, min_genus_identity)
+        evidence = weigh_families(
+            assignment,
+            lengths,
+            catalogue,
+            flow.paired_fragments,
+            flow.single_fragments,
+            flow.read_length,
+        )
+        rows = family_rows(flow.sample, evidence, catalogue)
+        ambiguous = [
+            {"sample": flow.sample, "families": "|".join(families), "fragments": count}
+            for families, count in sorted(assignment.ambiguous.items())
+        ]
+        depth = {
+            "equivalents": asdict(evidence.equivalents),
+            "library": asdict(evidence.library),
+        }
+        status = function_status(flow, assignment, evidence, detection, detectable_copies)
+    write_table(families_path, FAMILY_COLUMNS, rows)
+    write_table(ambiguous_path, AMBIGUOUS_COLUMNS, ambiguous)
+    Path(depth_path).write_text(json.dumps(depth, indent=2) + "\n", encoding="utf-8")
+    write_statuses(status_path, [status])
+
+
+def read_evidence(
+    families_path: str | os.PathLike[str], depth_path: str | os.PathLike[str]
+) -> SampleEvidence:
+    """Evidence of a sample from the files that `quantify_sample` wrote.
+
+    Raises
+    ------
+    EvidenceError
+        If the sample was not quantified.
+    """
+    depth = json.loads(Path(depth_path).read_text(encoding="utf-8"))
+    if not depth:
+        raise EvidenceError(f"{depth_path}: the sample was not quantified")
+    families: dict[str, dict[str, FamilyEvidence]] = {}
+    for row in read_table(families_path, FAMILY_COLUMNS):
+        families.setdefault(row["family"], {})[row["taxon"]] = FamilyEvidence(
+            fragments=parse_number(row["fragments"]),
+            positions=int(row["positions"]),
+            effective_length=parse_number(row["effective_length"]),
+            copies=parse_number(row["copies_per_genome"]),
+            ci_low=parse_number(row["ci_low"]),
+            ci_high=parse_number(row["ci_high"]),
+        )
+    return SampleEvidence(
+        families, GenomeEquivalents(**depth["equivalents"]), Library(**depth["library"])
+    )
+
+
+def pathway_row(sample: str, score: PathwayScore, organisms: str) -> dict[str, Cell]:
+    """Row of the table of pathways."""
+    return {
+        "sample": sample,
+        "pathway": score.pathway,
+        "taxon": score.taxon,
+        "product": score.product,
+        "copies_per_genome": score.copies,
+        "ci_low": score.ci_low,
+        "ci_high": score.ci_high,
+        "completeness": score.completeness,
+        "call": score.call,
+        "tier": score.tier,
+        "organism_evidence": organisms,
+        "detection_limit": score.detection_limit,
+        "marker_fragments": float(score.fragments),
+        "missing_steps": ",".join(score.missing_steps),
+        "reason": score.reason,
+    }
+
+
+def read_genera(path: str | os.PathLike[str]) -> frozenset[str]:
+    """Genera of a species table."""
+    genus = RANKS.index("genus")
+    return frozenset(
+        name
+        for row in read_table(path, ["taxon", "lineage"])
+        if row["taxon"] != UNCLASSIFIED
+        for name in [parse_lineage(row["lineage"])[genus]]
+        if name
+    )
+
+
+def score_pathways(
+    flow_path: str | os.PathLike[str],
+    families_path: str | os.PathLike[str],
+    depth_path: str | os.PathLike[str],
+    taxonomy_path: str | os.PathLike[str] | None,
+    proteins_path: str | os.PathLike[str],
+    catalogue_files: CatalogueFiles,
+    rule: ScoringRule,
+    pathways_path: str | os.PathLike[str],
+    products_path: str | os.PathLike[str],
+    status_path: str | os.PathLike[str],
+) -> None:
+    """Score the pathways of a sample, from files to files.
+
+    Parameters
+    ----------
+    flow_path, families_path, depth_path
+        Written by earlier stages for the sample.
+    taxonomy_path
+        The species table; None if taxonomy is switched off.
+    proteins_path
+        Table of the protein reference, for lineages.
+    catalogue_files
+        The catalogue and its schemas.
+    rule
+        Settings of the calls.
+    pathways_path, products_path, status_path
+        Tables to write.
+    """
+    catalogue = load_catalogue(catalogue_files)
+    flow = read_flow(flow_path)
+    sample = flow.sample
+    reported = sorted(name for name, p in catalogue.pathways.items() if p.reported)
+    rows: list[dict[str, Cell]] = []
+    products: list[dict[str, Cell]] = []
+    if flow.status == FAILED:
+        blank: dict[str, Cell] = dict.fromkeys(PATHWAY_COLUMNS)
+        rows = [
+            blank
+            | {
+                "sample": sample,
+                "pathway": name,
+                "taxon": COMMUNITY,
+                "product": catalogue.pathways[name].product,
+                "reason": flow.reason,
+            }
+            for name in reported
+        ]
+        products = [
+            {"sample": sample, "product": name, "copies_per_genome": None, "routes_present": None}
+            for name in sorted({catalogue.pathways[name].product for name in reported})
+        ]
+        status = not_run(sample, "pathways")
+    elif flow.status == EMPTY:
+        status = StageStatus(sample, "pathways", EMPTY, "no clean reads", 0, 0)
+    else:
+        evidence = read_evidence(families_path, depth_path)
+        scores = score_sample(evidence, catalogue, rule, genus_lineages(proteins_path))
+        genera = read_genera(taxonomy_path) if taxonomy_path else None
+        organisms = organism_evidence(scores, genera)
+        rows = [pathway_row(sample, s, organisms[s.pathway, s.taxon]) for s in scores]
+        estimable = not math.isnan(evidence.equivalents.density)
+        products = [
+            {
+                "sample": sample,
+                "product": product,
+                "copies_per_genome": copies if estimable else None,
+                "routes_present": ",".join(routes),
+            }
+            for product, (copies, routes) in sorted(product_rows(scores).items())
+        ]
+        status = pathway_status(flow, evidence, scores)
+    write_table(pathways_path, PATHWAY_COLUMNS, rows)
+    write_table(products_path, PRODUCT_COLUMNS, products)
+    write_statuses(status_path, [status])
+
+
+def pathway_status(
+    flow: SampleFlow, evidence: SampleEvidence, scores: Iterable[PathwayScore]
+) -> StageStatus:
+    """Status of the pathway calls of a sample that has reads."""
+    calls = [score.call for score in scores if score.taxon == COMMUNITY]
+    hidden = calls.count("below_detection")
+    if math.isnan(evidence.equivalents.density) or hidden:
+        reason = f"{hidden} of {len(calls)} pathways are below detection"
+        return StageStatus(flow.sample, "pathways", LOW_DEPTH, reason, flow.clean_reads, None)
+    reason = "" if PRESENT in calls else "no pathway of the catalogue is present"
+    return StageStatus(flow.sample, "pathways", OK, reason, flow.clean_reads, None)

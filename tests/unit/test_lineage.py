@@ -1,0 +1,54 @@
+import pytest
+
+from fermentome.errors import LineageError
+from fermentome.lineage import format_lineage, genome_key, parse_lineage, read_lineages
+
+COLI = (
+    "d__Bacteria;p__Pseudomonadota;c__Gammaproteobacteria;o__Enterobacterales;"
+    "f__Enterobacteriaceae;g__Escherichia;s__Escherichia coli"
+)
+
+
+def test_lineage_survives_a_round_trip():
+    assert format_lineage(parse_lineage(COLI)) == COLI
+
+
+def test_strain_is_ignored_and_underscores_are_blanks():
+    assert parse_lineage(COLI.replace("coli", "coli;t__K12").replace("a coli", "a_coli"))[-1] == (
+        "Escherichia coli"
+    )
+
+
+@pytest.mark.parametrize("text", ["Bacteria;Bacillota", "p__A;d__B", "d__A;x__B"])
+def test_other_forms_are_refused(text):
+    with pytest.raises(LineageError, match="is not the next of"):
+        parse_lineage(text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["GCF_1.2.fna.gz", "dir/GCF_1.2_genomic.fna.gz", "GCF_1.2.fasta", "GCF_1.2.fna some title"],
+)
+def test_genome_is_known_by_its_name_without_extensions(name):
+    assert genome_key(name) == "GCF_1.2"
+
+
+def test_table_with_ranks_and_table_with_lineage_agree(tmp_path):
+    (tmp_path / "a.tsv").write_text(f"genome\tlineage\nx.fna.gz\t{COLI}\n")
+    names = "\t".join(parse_lineage(COLI))
+    (tmp_path / "b.tsv").write_text(
+        f"genome\tdomain\tphylum\tclass\torder\tfamily\tgenus\tspecies\nx\t{names}\n"
+    )
+    assert read_lineages(tmp_path / "a.tsv") == read_lineages(tmp_path / "b.tsv")
+
+
+def test_genome_that_stands_twice_is_refused(tmp_path):
+    (tmp_path / "a.tsv").write_text(f"genome\tlineage\nx.fna\t{COLI}\nx.fna.gz\t{COLI}\n")
+    with pytest.raises(LineageError, match="line 3: genome 'x' stands twice"):
+        read_lineages(tmp_path / "a.tsv")
+
+
+def test_table_without_lineage_says_what_to_give(tmp_path):
+    (tmp_path / "a.tsv").write_text("genome\tdomain\nx\tBacteria\n")
+    with pytest.raises(LineageError, match="give one lineage column"):
+        read_lineages(tmp_path / "a.tsv")

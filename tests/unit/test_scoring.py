@@ -1,0 +1,227 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_catalogue import make_catalogue, make_pathway, make_step
+
+from fermentome.assign import UNASSIGNED, Assignment, FamilyTally
+from fermentome.evidence import COMMUNITY, DetectionRule, weigh_families
+from fermentome.scoring import (
+    ScoringRule,
+    organism_evidence,
+    pathway_value,
+    product_rows,
+    score_sample,
+    step_value,
+)
+
+BUT = make_pathway(
+    "BUT",
+    (
+        make_step("thl", ("thl",)),
+        make_step("hbd", ("hbd",)),
+        make_step("crt", ("crt",)),
+        make_step("end", ("but",), diagnostic=True),
+    ),
+    (("but",),),
+)
+BUK = make_pathway(
+    "BUK",
+    (make_step("thl", ("thl",)), make_step("end", ("ptb", "buk"), diagnostic=True)),
+    (("ptb", "buk"),),
+    scope="taxon",
+    veto=("Bacillales",),
+)
+RULE = ScoringRule(DetectionRule(2, 2), 0.1, 200, 1)
+LENGTHS = {
+    "but": 400, "thl": 400, "hbd": 300, "crt": 260, "ptb": 300, "buk": 350, "decoy_x": 400,
+    **{f"COG{n}": 200 for n in range(5)},
+}  # fmt: skip
+
+
+def tally(fragments, length):
+    places = {("p", n) for n in range(int(fragments))}
+    return FamilyTally(fragments, 0, 0, fragments * length, places)
+
+
+def sample(counts, single_copy=200, pathways=(BUT,)):
+    """Scores of a sample with fragments by (family, taxon)."""
+    catalogue = make_catalogue(pathways)
+    assignment = Assignment()
+    for (family, taxon), number in counts.items():
+        assignment.tallies[family, taxon] = tally(number, LENGTHS[family])
+    for n in range(5):
+        assignment.tallies[f"COG{n}", UNASSIGNED] = tally(single_copy, 200)
+    evidence = weigh_families(assignment, LENGTHS, catalogue, 0, 100_000, 100)
+    lineages = {"Bacillus": frozenset({"Bacteria", "Bacillales"})}
+    return evidence, score_sample(evidence, catalogue, RULE, lineages)
+
+
+def community(scores, pathway):
+    return next(s for s in scores if (s.pathway, s.taxon) == (pathway, COMMUNITY))
+
+
+FULL = {("but", "Roseburia"): 400, ("thl", "Roseburia"): 400, ("hbd", "Roseburia"): 300,
+        ("crt", "Roseburia"): 260}  # fmt: skip
+
+
+def test_step_is_the_best_alternative_limited_by_its_scarcest_subunit():
+    step = make_step("end", ("but",), ("ptb", "buk"))
+    assert step_value(step, {"but": 1.0, "ptb": 3.0, "buk": 2.0}) == 2.0
+    assert step_value(step, {"but": 1.0, "ptb": 3.0}) == 1.0
+
+
+def test_pathway_is_the_smaller_of_the_two_means():
+    # Harmonic mean of 1, 1, 1, 4 is 4 / 3.25; the diagnostic step alone is 4.
+    copies = {"thl": 1.0, "hbd": 1.0, "crt": 1.0, "but": 4.0}
+    assert pathway_value(BUT.steps, copies) == pytest.approx(4 / 3.25)
+    # With plenty of shared steps the diagnostic one bounds the value.
+    assert pathway_value(BUT.steps, {"thl": 9.0, "hbd": 9.0, "crt": 9.0, "but": 0.1}) == 0.1
+
+
+def test_missing_diagnostic_step_is_never_filled_in():
+    assert pathway_value(BUT.steps, {"thl": 1.0, "hbd": 1.0, "crt": 1.0}) == 0
+
+
+def test_one_missing_shared_step_takes_the_lowest_value_seen():
+    copies = {"thl": 2.0, "hbd": 1.0, "but": 4.0}
+    assert pathway_value(BUT.steps, copies) == pytest.approx(4 / (1 / 2 + 1 + 1 / 4 + 1))
+    assert pathway_value(BUT.steps, {"thl": 2.0, "but": 4.0}) == 0
+
+
+def test_complete_route_is_present_with_the_copies_put_in():
+    evidence, scores = sample(FULL)
+    score = community(scores, "BUT")
+    assert (score.call, score.completeness, score.missing_steps) == ("present", 1.0, ())
+    # Fragments were put in by protein length, those of single-copy families by twice that; the
+    # ends of genes make the rest: (3 L + 1 - 0.2 r) per 3 L nucleotides.
+    expected = evidence.community("but").copies
+    assert score.copies == pytest.approx(expected, rel=0.1)
+    assert score.ci_low < score.copies < score.ci_high
+    assert score.tier == "A"
+
+
+def test_shared_steps_without_the_diagnostic_one_are_absent():
+    counts = {key: n for key, n in FULL.items() if key[0] != "but"}
+    score = community(sample(counts, single_copy=5000)[1], "BUT")
+    assert (score.call, score.copies) == ("absent", 0)
+    assert score.detection_limit <= 0.1
+
+
+def test_shallow_sample_is_below_detection_and_not_absent():
+    score = community(sample({}, single_copy=10)[1], "BUT")
+    assert score.call == "below_detection"
+    assert score.detection_limit > 0.1
+    assert score.copies == 0
+
+
+def test_sample_without_single_copy_genes_has_no_copies():
+    score = community(sample({("but", UNASSIGNED): 5}, single_copy=0)[1], "BUT")
+    assert math.isnan(score.copies) and math.isnan(score.detection_limit)
+
+
+def test_diagnostic_gene_without_the_core_is_indeterminate():
+    score = community(sample({("but", "Anaerotignum"): 400})[1], "BUT")
+    assert score.call == "indeterminate"
+    assert score.missing_steps == ("thl", "hbd", "crt")
+
+
+def test_one_fragment_is_no_detection():
+    score = community(sample({**FULL, ("but", "Roseburia"): 1}, single_copy=5000)[1], "BUT")
+    assert score.call == "absent"
+
+
+def test_copies_of_one_molecule_are_no_detection():
+    catalogue = make_catalogue((BUT,))
+    assignment = Assignment()
+    for (family, taxon), number in FULL.items():
+        assignment.tallies[family, taxon] = tally(number, LENGTHS[family])
+    assignment.tallies["but", "Roseburia"] = FamilyTally(400, 0, 0, 400 * 400, {("p", 1)})
+    for n in range(5):
+        assignment.tallies[f"COG{n}", UNASSIGNED] = tally(200, 200)
+    evidence = weigh_families(assignment, LENGTHS, catalogue, 0, 1000, 100)
+    assert community(score_sample(evidence, catalogue, RULE, {}), "BUT").call != "present"
+
+
+def test_markers_in_two_genera_are_not_one_carrier_of_a_taxon_route():
+    spread = {("ptb", "Bacteroides"): 300, ("buk", "Listeria"): 350, ("thl", "Roseburia"): 400}
+    score = community(sample(spread, pathways=(BUK,))[1], "BUK")
+    assert (score.call, score.reason) == (
+        "indeterminate", "no one genus holds all markers and enough steps",
+    )  # fmt: skip
+    whole = {(family, "Clostridium"): 300 for family in ("ptb", "buk", "thl")}
+    assert community(sample(whole, pathways=(BUK,))[1], "BUK").call == "present"
+
+
+def test_vetoed_genus_never_makes_the_route_present():
+    whole = {(family, "Bacillus"): 300 for family in ("ptb", "buk", "thl")}
+    scores = sample(whole, pathways=(BUK,))[1]
+    assert {score.call for score in scores} == {"indeterminate"}
+
+
+def test_taxa_add_up_to_the_community():
+    counts = FULL | {("but", "Faecalibacterium"): 100, ("but", UNASSIGNED): 50}
+    scores = [s for s in sample(counts)[1] if s.pathway == "BUT"]
+    total = sum(s.copies for s in scores if s.taxon != COMMUNITY)
+    assert total == pytest.approx(community(scores, "BUT").copies)
+    assert {s.taxon for s in scores} == {COMMUNITY, "Roseburia", "Faecalibacterium", UNASSIGNED}
+
+
+def test_family_evidence_of_taxa_adds_up_to_the_community():
+    counts = FULL | {("but", "Faecalibacterium"): 100, ("but", UNASSIGNED): 50}
+    rows = sample(counts)[0].families["but"]
+    parts = [row.copies for taxon, row in rows.items() if taxon != COMMUNITY]
+    assert sum(parts) == pytest.approx(rows[COMMUNITY].copies)
+
+
+def test_route_whose_marker_the_reference_lacks_is_not_called_absent():
+    other = make_pathway("OTHER", (make_step("x", ("left",), diagnostic=True),), (("left",),))
+    score = community(sample({}, single_copy=5000, pathways=(other,))[1], "OTHER")
+    assert (score.call, score.reason) == ("indeterminate", "the reference holds no left")
+    assert math.isnan(score.copies)
+
+
+def test_step_that_the_reference_cannot_show_does_not_zero_the_route():
+    other = make_pathway(
+        "OTHER",
+        (make_step("a", ("but",), diagnostic=True), make_step("b", ("left",), diagnostic=True)),
+        (("but",),),
+    )
+    score = community(sample(FULL, pathways=(other,))[1], "OTHER")
+    assert score.copies > 0
+    assert (score.call, score.missing_steps) == ("indeterminate", ("b",))
+
+
+def test_products_add_up_present_routes_only():
+    scores = sample(FULL, pathways=(BUT, BUK))[1]
+    copies, routes = product_rows(scores)["butyrate"]
+    assert routes == ["BUT"]
+    assert copies == community(scores, "BUT").copies
+
+
+def test_profile_supports_carriers_that_it_sees():
+    scores = sample(FULL | {("but", "Faecalibacterium"): 100})[1]
+    seen = organism_evidence(scores, frozenset({"Roseburia"}))
+    assert seen["BUT", "Roseburia"] == seen["BUT", COMMUNITY] == "supported"
+    assert seen["BUT", "Faecalibacterium"] == "unsupported"
+    assert organism_evidence(scores, None)["BUT", COMMUNITY] == "not_assessed"
+    assert organism_evidence(scores, frozenset())["BUT", COMMUNITY] == "unsupported"
+
+
+@given(
+    st.dictionaries(st.sampled_from(["thl", "hbd", "crt", "but"]), st.floats(0.01, 50), min_size=4),
+    st.sampled_from(["thl", "hbd", "crt", "but"]),
+    st.floats(0, 50),
+)
+def test_more_of_a_step_never_lowers_a_pathway(copies, family, more):
+    raised = copies | {family: copies[family] + more}
+    assert pathway_value(BUT.steps, raised) >= pathway_value(BUT.steps, copies) * (1 - 1e-12)
+
+
+@given(st.integers(0, 500))
+def test_decoy_fragments_never_change_a_score(number):
+    before = community(sample(FULL)[1], "BUT")
+    after = community(sample(FULL | {("decoy_x", UNASSIGNED): number})[1], "BUT")
+    assert after.copies == pytest.approx(before.copies)
+    assert after.call == before.call
