@@ -1,0 +1,349 @@
+"""Species profile of a sample with sylph.
+
+sylph compares k-mers of the reads with those of reference genomes and corrects the identity
+for coverage (Shaw & Yu 2024, doi:10.1038/s41587-024-02412-y). It says which share of the
+reads comes from genomes that the database does not hold; that share is a row of the table.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import dnaio
+import pysylph
+
+from fermentome.errors import LineageError, ReferenceFolderError
+from fermentome.flow import (
+    EMPTY,
+    FAILED,
+    LOW_DEPTH,
+    OK,
+    SampleFlow,
+    StageStatus,
+    not_run,
+    read_flow,
+    write_statuses,
+)
+from fermentome.lineage import SEQUENCE_SUFFIXES, format_lineage, genome_key, read_lineages
+from fermentome.tables import write_table
+
+UNCLASSIFIED = "unclassified"
+KMER: Literal[31] = 31
+TYPICAL_GENOME = 4_000_000
+"""Nucleotides; average genome sizes in the gut lie between 2.5 and 5.8 Mb (Nayfach & Pollard
+2015, doi:10.1186/s13059-015-0611-7)."""
+DETECTABLE_COVERAGE = 0.05
+"""Mean depth below which species were missed on subsampled real reads (25,000 pairs, sketch
+density 1/50): all of four species at 0.07-0.17 were found, none below."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaxonAbundance:
+    """One species, or the part that the database does not hold.
+
+    Attributes
+    ----------
+    relative_abundance
+        Share of cells: sylph's coverage-based abundance among the known genomes, times the
+        known share of the reads. With `UNCLASSIFIED` it adds up to 1.
+    sequence_abundance
+        Share of the reads.
+    coverage
+        Mean depth over the genomes of the species; NaN for `UNCLASSIFIED`.
+    ani
+        Identity to the closest reference genome, per cent; NaN for `UNCLASSIFIED`.
+    """
+
+    taxon: str
+    rank: str
+    lineage: str
+    relative_abundance: float
+    sequence_abundance: float
+    coverage: float
+    ani: float
+
+
+def list_genomes(folder: str | os.PathLike[str]) -> dict[str, Path]:
+    """Genome files of a folder by genome name, sorted.
+
+    Raises
+    ------
+    ReferenceFolderError
+        If there is none, or two files have the same name but for their extensions.
+    """
+    genomes: dict[str, Path] = {}
+    for path in sorted(Path(folder).iterdir()):
+        name = path.name.removesuffix(".gz")
+        if not name.endswith(SEQUENCE_SUFFIXES):
+            continue
+        key = genome_key(path.name)
+        if key in genomes:
+            raise ReferenceFolderError(
+                f"{folder}: {genomes[key].name} and {path.name} are both genome {key!r}"
+            )
+        genomes[key] = path
+    if not genomes:
+        raise ReferenceFolderError(
+            f"{folder}: no genome found; files named *.fna, *.ffn, *.fasta or *.fa, plain or"
+            " .gz, were expected"
+        )
+    return genomes
+
+
+def build_database(
+    genomes: Mapping[str, Path],
+    lineages: Mapping[str, tuple[str, ...]],
+    subsampling: int,
+    output: str | os.PathLike[str],
+) -> None:
+    """Sketch `genomes` into the sylph database `output`.
+
+    Parameters
+    ----------
+    genomes
+        FASTA file by genome name.
+    lineages
+        Lineage by genome name.
+    subsampling
+        One of this many k-mers is kept: 200 in the official databases; fewer find species
+        at lower coverage and take more memory.
+
+    Raises
+    ------
+    LineageError
+        If a genome has no lineage.
+    """
+    missing = sorted(genomes.keys() - lineages.keys())
+    if missing:
+        raise LineageError(
+            f"{len(missing)} of {len(genomes)} genomes have no row in the lineage table, the"
+            f" first is {missing[0]!r} ({genomes[missing[0]].name})"
+        )
+    sketcher = pysylph.Sketcher(c=subsampling, k=KMER)
+    sketches = []
+    for name in sorted(genomes):
+        with dnaio.open(genomes[name]) as records:
+            sketches.append(sketcher.sketch_genome(name, (r.sequence for r in records)))
+    pysylph.Database(sketches).dump(os.fspath(output))
+
+
+Paths = Sequence[str | os.PathLike[str]]
+
+
+def _single_reads(paths: Paths) -> Iterator[str]:
+    for path in paths:
+        with dnaio.open(path) as records:
+            yield from (record.sequence for record in records)
+
+
+def _mates(paths: Paths, mate: int) -> Iterator[str]:
+    for path in paths:
+        with dnaio.open(path, interleaved=True) as pairs:
+            yield from (pair[mate].sequence for pair in pairs)
+
+
+def profile_reads(
+    paired: Paths,
+    single: Paths,
+    database: str | os.PathLike[str],
+    lineages: Mapping[str, tuple[str, ...]],
+    minimum_ani: float,
+    minimum_kmers: int,
+) -> list[TaxonAbundance]:
+    """Species of a sample, most abundant first, and the unclassified rest as the last row.
+
+    Parameters
+    ----------
+    paired, single
+        FASTQ files: interleaved pairs, and single reads. A sample with both is sketched as
+        single reads, so that all reads stand in one sketch.
+    database
+        sylph database (``.syldb``).
+    lineages
+        Lineage by genome name.
+    minimum_ani
+        Per cent. pysylph 0.1.3 takes per cent; 0.95 would let in noise of 72-84 % identity.
+    minimum_kmers
+        Sampled k-mers that a genome must have to be looked at.
+
+    Raises
+    ------
+    LineageError
+        If a detected genome has no lineage.
+    ReferenceFolderError
+        If the database cannot be read or is empty.
+    """
+    try:
+        reference = pysylph.Database.load(os.fspath(database))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ReferenceFolderError(
+            f"{database}: not a sylph database that this version reads ({error}); give a .syldb"
+            " made by sylph 0.6 or later, or a folder of genomes"
+        ) from error
+    if not len(reference):
+        raise ReferenceFolderError(f"{database}: the database holds no genome")
+    sketcher = pysylph.Sketcher(c=reference[0].c, k=reference[0].k)
+    if single:
+        sample = sketcher.sketch_single("sample", _single_reads([*paired, *single]))
+    else:
+        sample = sketcher.sketch_paired("sample", _mates(paired, 0), _mates(paired, 1))
+    profiler = pysylph.Profiler(
+        reference,
+        minimum_ani=minimum_ani,
+        seq_id=None,
+        estimate_unknown=True,
+        min_number_kmers=minimum_kmers,
+    )
+    return summarise_species(
+        [
+            (
+                genome_key(result.genome_sketch.name),
+                result.taxonomic_abundance / 100,
+                result.sequence_abundance / 100,
+                result.coverage,
+                result.ani,
+            )
+            for result in profiler.profile(sample)
+        ],
+        lineages,
+    )
+
+
+def summarise_species(
+    genomes: Iterable[tuple[str, float, float, float, float]],
+    lineages: Mapping[str, tuple[str, ...]],
+) -> list[TaxonAbundance]:
+    """Add up the genomes of each species and give the unknown share its row.
+
+    Parameters
+    ----------
+    genomes
+        (name, share of the known cells, share of all reads, coverage, ANI in per cent).
+
+    Notes
+    -----
+    sylph's coverage-based abundance adds up to 1 over the known genomes. The share of cells
+    that are unknown cannot be measured; the unknown are taken to have genomes of the known
+    ones' average size, so their share of cells is their share of reads.
+    """
+    rows: dict[tuple[str, ...], list[tuple[float, float, float, float]]] = defaultdict(list)
+    for name, cells, reads, coverage, ani in genomes:
+        if name not in lineages:
+            raise LineageError(
+                f"genome {name!r} of the taxonomic database has no row in the lineage table;"
+                " database and lineage table belong to different releases"
+            )
+        rows[lineages[name]].append((cells, reads, coverage, ani))
+    known = min(sum(values[1] for group in rows.values() for values in group), 1.0)
+    species = [
+        TaxonAbundance(
+            taxon=lineage[-1] or next(name for name in reversed(lineage) if name),
+            rank="species",
+            lineage=format_lineage(lineage),
+            relative_abundance=sum(values[0] for values in group) * known,
+            sequence_abundance=sum(values[1] for values in group),
+            coverage=sum(values[2] for values in group),
+            ani=max(values[3] for values in group),
+        )
+        for lineage, group in rows.items()
+    ]
+    species.sort(key=lambda row: (-row.relative_abundance, row.lineage))
+    nan = float("nan")
+    rest = 1.0 - sum(row.relative_abundance for row in species)
+    species.append(
+        TaxonAbundance(
+            UNCLASSIFIED, UNCLASSIFIED, "", max(rest, 0.0), max(1.0 - known, 0.0), nan, nan
+        )
+    )
+    return species
+
+
+def detectable_abundance(bases: int) -> float:
+    """Smallest share of the reads at which a species of typical size would be seen.
+
+    ``DETECTABLE_COVERAGE * TYPICAL_GENOME / bases``, at most 1.
+
+    >>> detectable_abundance(20_000_000)
+    0.01
+    """
+    return min(1.0, DETECTABLE_COVERAGE * TYPICAL_GENOME / bases) if bases else 1.0
+
+
+TAXONOMY_COLUMNS = (
+    "sample",
+    "taxon",
+    "rank",
+    "lineage",
+    "relative_abundance",
+    "sequence_abundance",
+    "coverage",
+    "ani",
+    "database",
+)
+
+
+def profile_sample(
+    flow_path: str | os.PathLike[str],
+    paired: Paths,
+    single: Paths,
+    database: str | os.PathLike[str],
+    lineages_path: str | os.PathLike[str],
+    minimum_ani: float,
+    minimum_kmers: int,
+    low_depth_abundance: float,
+    table_path: str | os.PathLike[str],
+    status_path: str | os.PathLike[str],
+) -> None:
+    """Profile the species of a sample, from files to files.
+
+    Parameters
+    ----------
+    flow_path
+        Counts of the sample, see `fermentome.flow`.
+    low_depth_abundance
+        The sample is marked ``low_depth`` if species below this share of the reads would
+        be missed, see `detectable_abundance`.
+    table_path, status_path
+        Species table and status to write; the other parameters as in `profile_reads`.
+
+    Notes
+    -----
+    An empty sample has no row; a failed one has one row of NA.
+    """
+    flow = read_flow(flow_path)
+    sample, name = flow.sample, Path(database).name
+    species: list[TaxonAbundance] = []
+    if flow.status == FAILED:
+        nan = float("nan")
+        species = [TaxonAbundance(UNCLASSIFIED, UNCLASSIFIED, "", nan, nan, nan, nan)]
+        status = not_run(sample, "taxonomy")
+    elif flow.status == EMPTY:
+        status = StageStatus(sample, "taxonomy", EMPTY, "no clean reads", 0, 0)
+    else:
+        species = profile_reads(
+            paired, single, database, read_lineages(lineages_path), minimum_ani, minimum_kmers
+        )
+        status = taxonomy_status(flow, species, low_depth_abundance)
+    write_table(
+        table_path,
+        TAXONOMY_COLUMNS,
+        ({"sample": sample, **asdict(row), "database": name} for row in species),
+    )
+    write_statuses(status_path, [status])
+
+
+def taxonomy_status(
+    flow: SampleFlow, species: Sequence[TaxonAbundance], low_depth_abundance: float
+) -> StageStatus:
+    """Status of the taxonomic profile of a sample that has reads."""
+    limit = detectable_abundance(flow.clean_bases)
+    classified = round((1 - species[-1].sequence_abundance) * flow.clean_reads)
+    if limit <= low_depth_abundance:
+        return StageStatus(flow.sample, "taxonomy", OK, "", flow.clean_reads, classified)
+    reason = f"too few reads: species below {limit:.2g} of the reads are missed"
+    if len(species) == 1:
+        reason += "; that none was found does not mean that none is there"
+    return StageStatus(flow.sample, "taxonomy", LOW_DEPTH, reason, flow.clean_reads, classified)

@@ -1,0 +1,137 @@
+import math
+import random
+
+import pytest
+
+from fermentome.errors import LineageError, ReferenceFolderError
+from fermentome.flow import SampleFlow
+from fermentome.lineage import parse_lineage
+from fermentome.taxonomy import (
+    UNCLASSIFIED,
+    build_database,
+    detectable_abundance,
+    list_genomes,
+    profile_reads,
+    summarise_species,
+    taxonomy_status,
+)
+
+ONE = parse_lineage("d__Bacteria;p__P;c__C;o__O;f__F;g__Gone;s__Gone one")
+TWO = parse_lineage("d__Bacteria;p__P;c__C;o__O;f__F;g__Gtwo;s__Gtwo two")
+
+
+def random_genome(seed, length=200_000):
+    return "".join(random.Random(seed).choices("ACGT", k=length))
+
+
+def write_pairs(path, genome, pairs, seed=1, read=150, insert=300):
+    rng = random.Random(seed)
+    complement = str.maketrans("ACGT", "TGCA")
+    with path.open("w") as out:
+        for n in range(pairs):
+            start = rng.randrange(len(genome) - insert)
+            first = genome[start : start + read]
+            second = genome[start + insert - read : start + insert][::-1].translate(complement)
+            for mate, sequence in ((1, first), (2, second)):
+                out.write(f"@r:{n}/{mate}\n{sequence}\n+\n{'I' * read}\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("db")
+    (folder / "one.fna").write_text(f">c\n{random_genome(1)}\n")
+    (folder / "two.fna").write_text(f">c\n{random_genome(2)}\n")
+    build_database(list_genomes(folder), {"one": ONE, "two": TWO}, 50, folder / "x.syldb")
+    return folder / "x.syldb"
+
+
+LINEAGES = {"one": ONE, "two": TWO}
+
+
+def test_species_of_the_reads_is_found_and_all_shares_add_up_to_one(tmp_path, database):
+    reads = write_pairs(tmp_path / "a.fastq", random_genome(1), 4000)
+    species = profile_reads([reads], [], database, LINEAGES, 95.0, 50)
+    assert [row.taxon for row in species] == ["Gone one", UNCLASSIFIED]
+    assert sum(row.relative_abundance for row in species) == pytest.approx(1)
+    assert species[0].ani > 99.5
+    assert species[0].coverage == pytest.approx(4000 * 300 / 200_000, rel=0.15)
+
+
+def test_reads_of_an_unknown_genome_are_unclassified(tmp_path, database):
+    reads = write_pairs(tmp_path / "a.fastq", random_genome(3), 3000)
+    species = profile_reads([reads], [], database, LINEAGES, 95.0, 50)
+    assert [(row.taxon, row.relative_abundance) for row in species] == [(UNCLASSIFIED, 1.0)]
+
+
+def test_single_reads_can_be_profiled(tmp_path, database):
+    reads = write_pairs(tmp_path / "a.fastq", random_genome(2), 3000)
+    species = profile_reads([], [reads], database, LINEAGES, 95.0, 50)
+    assert species[0].taxon == "Gtwo two"
+
+
+def test_two_lanes_equal_their_concatenation(tmp_path, database):
+    one = write_pairs(tmp_path / "1.fastq", random_genome(1), 2000, seed=1)
+    two = write_pairs(tmp_path / "2.fastq", random_genome(1), 2000, seed=2)
+    both = tmp_path / "b.fastq"
+    both.write_text(one.read_text() + two.read_text())
+    assert repr(profile_reads([one, two], [], database, LINEAGES, 95.0, 50)) == repr(
+        profile_reads([both], [], database, LINEAGES, 95.0, 50)
+    )
+
+
+def test_genomes_of_one_species_are_added_up():
+    # Known share of the reads 0.8; the two genomes hold 0.6 and 0.4 of the known cells.
+    species = summarise_species(
+        [("a", 0.6, 0.5, 3.0, 98.0), ("b", 0.4, 0.3, 2.0, 99.0)], {"a": ONE, "b": ONE}
+    )
+    assert len(species) == 2
+    assert species[0].relative_abundance == pytest.approx(0.8)
+    assert species[0].coverage == 5
+    assert species[0].ani == 99
+    assert species[1].sequence_abundance == pytest.approx(0.2)
+    assert math.isnan(species[1].ani)
+
+
+def test_detected_genome_without_lineage_is_an_error():
+    with pytest.raises(LineageError, match="'a' of the taxonomic database has no row"):
+        summarise_species([("a", 1.0, 1.0, 1.0, 99.0)], {})
+
+
+def test_genome_without_lineage_stops_the_build(tmp_path):
+    (tmp_path / "one.fna").write_text(">c\nACGT\n")
+    with pytest.raises(LineageError, match=r"1 of 1 genomes .* 'one'"):
+        build_database(list_genomes(tmp_path), {}, 50, tmp_path / "x.syldb")
+
+
+def test_folder_without_genomes_is_an_error(tmp_path):
+    with pytest.raises(ReferenceFolderError, match="no genome found"):
+        list_genomes(tmp_path)
+
+
+def test_file_that_is_no_database_is_named(tmp_path):
+    path = tmp_path / "x.syldb"
+    path.write_bytes(b"not a database")
+    with pytest.raises(ReferenceFolderError, match="not a sylph database"):
+        profile_reads([], [], path, {}, 95.0, 50)
+
+
+def flow(bases):
+    return SampleFlow("s", "ok", "", 100, 100, 100, 50, 0, bases)
+
+
+def test_shallow_sample_without_species_is_low_depth_and_not_empty():
+    rows = summarise_species([], {})
+    status = taxonomy_status(flow(2_000_000), rows, 0.01)
+    assert status.status == "low_depth"
+    assert "does not mean that none is there" in status.reason
+    assert status.reads_out == 0
+
+
+def test_deep_sample_is_ok():
+    assert taxonomy_status(flow(10**9), summarise_species([], {}), 0.01).status == "ok"
+
+
+def test_detectable_abundance_never_exceeds_one():
+    assert detectable_abundance(0) == detectable_abundance(1000) == 1
+    assert detectable_abundance(2 * 10**9) == pytest.approx(1e-4)
