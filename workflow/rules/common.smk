@@ -1,0 +1,119 @@
+"""Configuration, sample sheet and the helpers that rules use."""
+
+import sys
+from pathlib import Path
+
+from snakemake.utils import validate
+
+validate(config, "../schemas/config.schema.yaml", set_default=True)
+
+# The modules that scripts import. Passed as `code` input to every script rule: a change
+# to one re-runs the rule, and a module deployment fetches them next to the script.
+LIBRARY = [
+    workflow.source_path(f"../../scripts/fermentome/{module}.py")
+    for module in (
+        "__init__",
+        "assign",
+        "catalogue",
+        "configuration",
+        "errors",
+        "evidence",
+        "figures",
+        "flow",
+        "ingest",
+        "joining",
+        "lineage",
+        "logs",
+        "normalise",
+        "quantify",
+        "reference",
+        "samples",
+        "scoring",
+        "simulate",
+        "tables",
+        "taxonomy",
+    )
+]
+
+# The sheet is read with the library's own reader, which uses the standard library only.
+sys.path.insert(0, str(Path(LIBRARY[0]).parents[1]))
+
+from fermentome.configuration import check_configuration
+from fermentome.errors import FermentomeError
+from fermentome.samples import NAME_PATTERN, read_sample_sheet
+
+try:
+    check_configuration(config)
+    SHEET = read_sample_sheet(
+        config["samples"],
+        metadata_columns=config["metadata"],
+        # A job parses the workflow again; the files were looked at when it was planned.
+        check_files=workflow.is_main_process,
+    )
+except FermentomeError as error:
+    # Without `from None` the message would drown in a traceback.
+    raise WorkflowError(str(error)) from None
+
+SAMPLES = list(SHEET.samples)
+
+CATALOGUE_FILES = ("families", "pathways", "single_copy")
+CATALOGUE = {
+    name: (
+        f"{config['function']['catalogue']}/{name}.yaml"
+        if config["function"]["catalogue"]
+        else workflow.source_path(f"../resources/{name}.yaml")
+    )
+    for name in CATALOGUE_FILES
+}
+SCHEMAS = {
+    name: workflow.source_path(f"../schemas/{name}.schema.yaml")
+    for name in CATALOGUE_FILES
+}
+PROTEINS = config["function"]["reference"]
+HAS_TAXONOMY = bool(config["taxonomy"]["genomes"] or config["taxonomy"]["database"])
+
+
+wildcard_constraints:
+    sample=NAME_PATTERN,
+    run=NAME_PATTERN,
+
+
+def megabytes(first_attempt):
+    """Memory request that grows with each retry."""
+
+    def request(wildcards, attempt):
+        return first_attempt * attempt
+
+    return request
+
+
+def megabytes_for(base, factor):
+    """Memory request of `base` plus `factor` times the input, growing with each retry."""
+
+    def request(wildcards, input, attempt):
+        return int((base + factor * input.size_mb) * attempt)
+
+    return request
+
+
+def minutes(first_attempt):
+    """Run time request that grows with each retry."""
+    return megabytes(first_attempt)
+
+
+def run_reads(wildcards):
+    """FASTQ files of one run: one, or the two mates."""
+    return SHEET.runs[wildcards.sample, wildcards.run].reads
+
+
+def of_runs(pattern, layout=None):
+    """Files of every run of a sample, optionally of those with `layout` only."""
+
+    def files(wildcards):
+        return [
+            pattern.format(sample=wildcards.sample, run=run.run)
+            for run in SHEET.samples[wildcards.sample].runs
+            if layout in (None, run.layout)
+        ]
+
+    return files

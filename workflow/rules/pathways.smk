@@ -1,0 +1,40 @@
+"""Score the pathways of each sample.
+
+Inputs
+    results/function/{sample}.families.tsv, .depth.json; results/taxonomy/{sample}.tsv
+Outputs
+    results/pathways/{sample}.tsv           one row per pathway and taxon
+    results/products/{sample}.tsv  one row per product
+    results/status/pathways/{sample}.tsv
+"""
+
+
+rule score_pathways:
+    """Score the pathways of one sample."""
+    input:
+        flow="results/reads/{sample}.json",
+        families="results/function/{sample}.families.tsv",
+        depth="results/function/{sample}.depth.json",
+        taxonomy="results/taxonomy/{sample}.tsv" if HAS_TAXONOMY else [],
+        proteins=f"{PROTEINS}/proteins.tsv",
+        catalogue=list(CATALOGUE.values()),
+        schemas=list(SCHEMAS.values()),
+        code=LIBRARY,
+    output:
+        pathways="results/pathways/{sample}.tsv",
+        products="results/products/{sample}.tsv",
+        status="results/status/pathways/{sample}.tsv",
+    log:
+        "logs/score_pathways/{sample}.log",
+    benchmark:
+        "benchmarks/score_pathways/{sample}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=minutes(30),
+    params:
+        **config["scoring"],
+    script:
+        "../../scripts/score_pathways.py"

@@ -1,0 +1,127 @@
+"""Join the samples, keep the ledger, and say whether the run succeeded.
+
+Inputs
+    tables and statuses of every sample
+Outputs
+    results/status.tsv                    one row per sample and stage
+    results/tables/{feature}.tsv          long; also .wide.tsv, .parquet and .biom
+    results/tables/reads.tsv              read counts and metadata, one row per sample
+    results/outcome.txt                   made only if no sample failed
+"""
+
+FEATURE_TABLES = {
+    "families": "results/function/{sample}.families.tsv",
+    "pathways": "results/pathways/{sample}.tsv",
+    "products": "results/products/{sample}.tsv",
+} | ({"taxa": "results/taxonomy/{sample}.tsv"} if HAS_TAXONOMY else {})
+STATUS_TABLES = ["reads", "function", "pathways"] + (
+    ["taxonomy"] if HAS_TAXONOMY else []
+)
+FIGURES = ["reads", "pathways", "carriers"] + (["taxa"] if HAS_TAXONOMY else [])
+
+
+def feature_tables(wildcards):
+    """Tables of every sample of one feature."""
+    return collect(FEATURE_TABLES[wildcards.feature], sample=SAMPLES)
+
+
+rule join_tables:
+    """Join one feature over all samples."""
+    input:
+        tables=feature_tables,
+        code=LIBRARY,
+    output:
+        long="results/tables/{feature}.tsv",
+        wide="results/tables/{feature}.wide.tsv",
+        parquet="results/tables/{feature}.parquet",
+        biom="results/tables/{feature}.biom",
+    log:
+        "logs/join_tables/{feature}.log",
+    benchmark:
+        "benchmarks/join_tables/{feature}.tsv"
+    wildcard_constraints:
+        feature="taxa|families|pathways|products",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes_for(500, 20),
+        runtime=minutes(60),
+    params:
+        samples=SAMPLES,
+    script:
+        "../../scripts/join_tables.py"
+
+
+rule join_reads:
+    """Join read counts and metadata of all samples."""
+    input:
+        flows=collect("results/reads/{sample}.json", sample=SAMPLES),
+        code=LIBRARY,
+    output:
+        table="results/tables/reads.tsv",
+        parquet="results/tables/reads.parquet",
+    log:
+        "logs/join_reads.log",
+    benchmark:
+        "benchmarks/join_reads.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=minutes(30),
+    params:
+        attributes={name: sample.attributes for name, sample in SHEET.samples.items()},
+    script:
+        "../../scripts/join_reads.py"
+
+
+rule collect_status:
+    """Write the ledger of all samples and stages."""
+    input:
+        statuses=collect(
+            "results/status/{stage}/{sample}.tsv", stage=STATUS_TABLES, sample=SAMPLES
+        ),
+        code=LIBRARY,
+    output:
+        status="results/status.tsv",
+    log:
+        "logs/collect_status.log",
+    benchmark:
+        "benchmarks/collect_status.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=minutes(30),
+    script:
+        "../../scripts/collect_status.py"
+
+
+rule check_outcome:
+    """End with an error if a sample failed, after everything else was made."""
+    input:
+        status="results/status.tsv",
+        tables=collect(
+            "results/tables/{feature}.tsv", feature=[*FEATURE_TABLES, "reads"]
+        ),
+        figures=collect(
+            "results/figures/{figure}.{format}", figure=FIGURES, format=["png", "svg"]
+        ),
+        code=LIBRARY,
+    output:
+        outcome="results/outcome.txt",
+    log:
+        "logs/check_outcome.log",
+    benchmark:
+        "benchmarks/check_outcome.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=minutes(10),
+    script:
+        "../../scripts/check_outcome.py"
