@@ -40,6 +40,7 @@ CALL_COLOURS = {
 MOST_SAMPLES_APART = 12
 """Up to this many samples have a panel of their own; more are drawn as a distribution."""
 MOST_TAXA = 12
+MOST_GENERA = 6
 MOST_NAME = 28
 
 STYLE: Any = {
@@ -195,7 +196,7 @@ def stacked_bars(
 def looks_of(parts: Sequence[str]) -> dict[str, tuple[str, str]]:
     """A colour and a hatch for each part; no two parts share both."""
     return {
-        part: (PALETTE[i % len(PALETTE)], HATCHES[i // len(PALETTE) % len(HATCHES)])
+        part: (PALETTE[i % len(PALETTE)], HATCHES[(i + i // len(PALETTE)) % len(HATCHES)])
         for i, part in enumerate(parts)
     }
 
@@ -438,30 +439,47 @@ def plot_carriers(
         figure = Figure(figsize=(7, sum(heights)), layout="constrained")
         panels = figure.subplots(len(copies), 1, squeeze=False, height_ratios=heights)
         marks = sample_marks(status, "pathways")
+        looks = looks_of(leading_genera(copies))
         for axes, product in zip(panels.flat, products, strict=True):
-            _carrier_panel(axes, product, samples, copies[product], marks)
+            _carrier_panel(axes, product, samples, copies[product], marks, looks)
         save(figure, outputs)
+
+
+def leading_genera(copies: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
+    """Genera that are named in the figure of carriers, the most abundant first.
+
+    Parameters
+    ----------
+    copies
+        By product, genus and sample.
+    """
+    leading: dict[str, float] = {}
+    for shares in copies.values():
+        totals = {genus: sum(values.values()) for genus, values in shares.items()}
+        totals.pop(UNASSIGNED, None)
+        ranked = sorted((name for name in totals if totals[name]), key=lambda n: (-totals[n], n))
+        for genus in ranked[:MOST_GENERA]:
+            leading[genus] = leading.get(genus, 0.0) + totals[genus]
+    return sorted(leading, key=lambda name: (-leading[name], name))
 
 
 def _carrier_panel(
     axes: Axes,
     product: str,
     samples: Sequence[str],
-    shares: dict[str, dict[str, float]],
+    copies: Mapping[str, Mapping[str, float]],
     marks: Mapping[str, str],
+    genus_looks: Mapping[str, tuple[str, str]],
 ) -> None:
-    genera = sorted(
-        shares.keys() - {UNASSIGNED}, key=lambda name: (-sum(shares[name].values()), name)
-    )
-    shown, rest = genera[: len(PALETTE)], genera[len(PALETTE) :]
-    for name in rest:
-        for sample, value in shares[name].items():
-            other = shares.setdefault("other genera", {})
-            other[sample] = other.get(sample, 0.0) + value
-    looks = {
-        genus: (PALETTE[i], HATCHES[i % 4]) for i, genus in enumerate(shown)
-    }  # hatches too, for black and white
-    if rest:
+    shares: dict[str, dict[str, float]] = defaultdict(dict)
+    for genus, values in copies.items():
+        part = genus if genus in genus_looks or genus == UNASSIGNED else "other genera"
+        for sample, value in values.items():
+            if value:
+                shares[part][sample] = shares[part].get(sample, 0.0) + value
+    looks = {genus: look for genus, look in genus_looks.items() if genus in shares}
+    shown = set(looks)
+    if "other genera" in shares:
         looks["other genera"] = (GREY, "")
     if UNASSIGNED in shares:
         looks[UNASSIGNED] = ("#FFFFFF", "")

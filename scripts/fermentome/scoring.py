@@ -170,8 +170,8 @@ def score_pathway(
 ) -> list[PathwayScore]:
     """Score a pathway in the community, then in every taxon that carries a diagnostic family.
 
-    The community's copies are split among taxa in proportion to the copies of the diagnostic
-    steps that each holds, so that they add up to the community's, ``unassigned`` included.
+    The community's copies are split among taxa by `taxon_shares`, so that they add up to the
+    community's, ``unassigned`` included.
 
     Returns
     -------
@@ -262,8 +262,9 @@ def score_pathway(
             missing, fragments_in(COMMUNITY), limit, reason,
         )
     ]  # fmt: skip
-    for taxon in taxa:
-        part = taxon_share(pathway, evidence, taxon)
+    shares = taxon_shares(pathway, evidence, named)
+    for taxon in taxa if UNASSIGNED in taxa or not shares[UNASSIGNED] else [*taxa, UNASSIGNED]:
+        part = shares[taxon]
         within, gaps = completeness_in(taxon)
         own, why = PRESENT, ""
         if taxon == UNASSIGNED:
@@ -284,34 +285,43 @@ def score_pathway(
     return scores
 
 
-def taxon_share(pathway: Pathway, evidence: SampleEvidence, taxon: str) -> float:
-    """Share of a taxon in the diagnostic steps of a pathway.
+def taxon_shares(
+    pathway: Pathway, evidence: SampleEvidence, taxa: Iterable[str]
+) -> dict[str, float]:
+    """Share of each genus in the diagnostic steps of a pathway, ``unassigned`` included.
 
-    Mean over the diagnostic steps of the taxon's share in the alternative that is most
-    abundant in the community (mean over its subunits). Shares of all taxa add up to 1.
+    A genus has its smallest share over the diagnostic steps and their subunits: one that holds
+    the mutase but not the decarboxylase carries no part of the route. What no genus has in all
+    steps is ``unassigned``. The shares add up to 1, or are all 0 where nothing was found.
+
+    Parameters
+    ----------
+    taxa
+        Genera.
     """
 
     def density(family: str) -> float:
         row = evidence.community(family)
         return row.fragments / row.effective_length
 
-    shares = []
+    families: list[str] = []
     for step in pathway.steps:
-        if not step.diagnostic:
-            continue
-        groups = [g for g in step.alternatives if all(f in evidence.families for f in g)]
-        if not groups:
-            continue
-        best = max(groups, key=lambda group: min(map(density, group)))
-        parts = []
-        for family in best:
-            rows = evidence.families[family]
-            whole = rows[COMMUNITY].fragments
-            if whole:
-                parts.append(rows[taxon].fragments / whole if taxon in rows else 0.0)
-        if parts:
-            shares.append(sum(parts) / len(parts))
-    return sum(shares) / len(shares) if shares else 0.0
+        groups = [g for g in step.alternatives if evidence.families.keys() >= set(g)]
+        if step.diagnostic and groups:
+            families += max(groups, key=lambda group: min(map(density, group)))
+    wholes = {family: evidence.community(family).fragments for family in families}
+    shares: dict[str, float] = {}
+    for taxon in taxa:
+        parts = [
+            evidence.families[family][taxon].fragments / whole
+            if whole and taxon in evidence.families[family]
+            else 0.0
+            for family, whole in wholes.items()
+        ]
+        shares[taxon] = min(parts, default=0.0)
+    found = any(wholes.values())
+    shares[UNASSIGNED] = max(1.0 - sum(shares.values()), 0.0) if found else 0.0
+    return shares
 
 
 def _detection_limit(pathway: Pathway, evidence: SampleEvidence, rule: ScoringRule) -> float:

@@ -6,6 +6,7 @@ reads comes from genomes that the database does not hold; that share is a row of
 """
 
 import os
+import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -32,9 +33,6 @@ from fermentome.tables import write_table
 
 UNCLASSIFIED = "unclassified"
 KMER: Literal[31] = 31
-TYPICAL_GENOME = 4_000_000
-"""Nucleotides; average genome sizes in the gut lie between 2.5 and 5.8 Mb (Nayfach & Pollard
-2015, doi:10.1186/s13059-015-0611-7)."""
 DETECTABLE_COVERAGE = 0.05
 """Mean depth below which species were missed on subsampled real reads (25,000 pairs, sketch
 density 1/50): all of four species at 0.07-0.17 were found, none below."""
@@ -145,10 +143,35 @@ def _mates(paths: Paths, mate: int) -> Iterator[str]:
             yield from (pair[mate].sequence for pair in pairs)
 
 
+def load_database(path: str | os.PathLike[str]) -> pysylph.Database:
+    """Load a sylph database.
+
+    Raises
+    ------
+    ReferenceFolderError
+        If the database cannot be read or is empty.
+    """
+    try:
+        database = pysylph.Database.load(os.fspath(path))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ReferenceFolderError(
+            f"{path}: not a sylph database that this version reads ({error}); give a .syldb"
+            " made by sylph 0.6 or later, or a folder of genomes"
+        ) from error
+    if not len(database):
+        raise ReferenceFolderError(f"{path}: the database holds no genome")
+    return database
+
+
+def median_genome_size(database: pysylph.Database) -> float:
+    """Median size of the genomes of a database, nucleotides."""
+    return statistics.median(database[i].genome_size for i in range(len(database)))
+
+
 def profile_reads(
     paired: Paths,
     single: Paths,
-    database: str | os.PathLike[str],
+    reference: pysylph.Database,
     lineages: Mapping[str, tuple[str, ...]],
     minimum_ani: float,
     minimum_kmers: int,
@@ -160,8 +183,8 @@ def profile_reads(
     paired, single
         FASTQ files: interleaved pairs, and single reads. A sample with both is sketched as
         single reads, so that all reads stand in one sketch.
-    database
-        sylph database (``.syldb``).
+    reference
+        sylph database, see `load_database`.
     lineages
         Lineage by genome name.
     minimum_ani
@@ -173,18 +196,7 @@ def profile_reads(
     ------
     LineageError
         If a detected genome has no lineage.
-    ReferenceFolderError
-        If the database cannot be read or is empty.
     """
-    try:
-        reference = pysylph.Database.load(os.fspath(database))
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ReferenceFolderError(
-            f"{database}: not a sylph database that this version reads ({error}); give a .syldb"
-            " made by sylph 0.6 or later, or a folder of genomes"
-        ) from error
-    if not len(reference):
-        raise ReferenceFolderError(f"{database}: the database holds no genome")
     sketcher = pysylph.Sketcher(c=reference[0].c, k=reference[0].k)
     if single:
         sample = sketcher.sketch_single("sample", _single_reads([*paired, *single]))
@@ -261,15 +273,22 @@ def summarise_species(
     return species
 
 
-def detectable_abundance(bases: int) -> float:
-    """Smallest share of the reads at which a species of typical size would be seen.
+def detectable_abundance(bases: int, genome_size: float) -> float:
+    """Smallest share of the reads at which a species of the database would be seen.
 
-    ``DETECTABLE_COVERAGE * TYPICAL_GENOME / bases``, at most 1.
+    ``DETECTABLE_COVERAGE * genome_size / bases``, at most 1.
 
-    >>> detectable_abundance(20_000_000)
+    Parameters
+    ----------
+    bases
+        Clean bases of the sample.
+    genome_size
+        Typical size of a genome, nucleotides.
+
+    >>> detectable_abundance(20_000_000, 4_000_000)
     0.01
     """
-    return min(1.0, DETECTABLE_COVERAGE * TYPICAL_GENOME / bases) if bases else 1.0
+    return min(1.0, DETECTABLE_COVERAGE * genome_size / bases) if bases else 1.0
 
 
 TAXONOMY_COLUMNS = (
@@ -323,10 +342,12 @@ def profile_sample(
     elif flow.status == EMPTY:
         status = StageStatus(sample, "taxonomy", EMPTY, "no clean reads", 0, 0)
     else:
+        reference = load_database(database)
         species = profile_reads(
-            paired, single, database, read_lineages(lineages_path), minimum_ani, minimum_kmers
+            paired, single, reference, read_lineages(lineages_path), minimum_ani, minimum_kmers
         )
-        status = taxonomy_status(flow, species, low_depth_abundance)
+        limit = detectable_abundance(flow.clean_bases, median_genome_size(reference))
+        status = taxonomy_status(flow, species, limit, low_depth_abundance)
     write_table(
         table_path,
         TAXONOMY_COLUMNS,
@@ -336,10 +357,17 @@ def profile_sample(
 
 
 def taxonomy_status(
-    flow: SampleFlow, species: Sequence[TaxonAbundance], low_depth_abundance: float
+    flow: SampleFlow, species: Sequence[TaxonAbundance], limit: float, low_depth_abundance: float
 ) -> StageStatus:
-    """Status of the taxonomic profile of a sample that has reads."""
-    limit = detectable_abundance(flow.clean_bases)
+    """Status of the taxonomic profile of a sample that has reads.
+
+    Parameters
+    ----------
+    limit
+        See `detectable_abundance`.
+    low_depth_abundance
+        Largest limit of a sample that is deep enough.
+    """
     classified = round((1 - species[-1].sequence_abundance) * flow.clean_reads)
     if limit <= low_depth_abundance:
         return StageStatus(flow.sample, "taxonomy", OK, "", flow.clean_reads, classified)

@@ -1,6 +1,6 @@
 """Make the virtual environment and find the tools: the set-up behind `make`.
 
-Plain standard library, because it runs before anything is installed. Three commands:
+Plain standard library, because it runs before anything is installed. Its commands:
 
 setup           virtual environment and tools, as `make setup` needs them
 venv            virtual environment only
@@ -461,8 +461,7 @@ def set_up_venv(venv: Path, environment: Mapping[str, str]) -> None:
 def things_to_clean(root: Path) -> list[Path]:
     """Folders below `root` that set-up, the demo or the tests made."""
     made = [root / name for name in DOOMED if (root / name).is_dir()]
-    if (root / ".venv" / MARK).is_file():
-        made.append(root / ".venv")
+    made += [root / name for name in (".venv", ".venv-lock") if (root / name / MARK).is_file()]
     if (root / ".tools/conda-meta").is_dir():
         made.append(root / ".tools")
     if (root / "demo" / DEMO_MARK).is_file():

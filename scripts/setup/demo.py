@@ -10,6 +10,7 @@ import argparse
 import fcntl
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str]) -> None:
             sys.exit("demo: another `make demo` is running in this folder.")
         started = time.monotonic()
         run([sys.executable, "example/simulate_example.py", "--output", "demo"], ROOT)
+        shutil.copyfile(ROOT / "example/config.yaml", DEMO / "config/config.yaml")
         command = snakemake_command(options.cores, options.snakemake_arguments)
         if stale_lock(DEMO):
             run([*command, "--unlock"], DEMO)

@@ -168,6 +168,20 @@ def test_taxa_add_up_to_the_community():
     assert {s.taxon for s in scores} == {COMMUNITY, "Roseburia", "Faecalibacterium", UNASSIGNED}
 
 
+def test_genus_with_one_of_two_diagnostic_steps_carries_nothing():
+    route = make_pathway(
+        "ROUTE",
+        (make_step("a", ("but",), diagnostic=True), make_step("b", ("ptb",), diagnostic=True)),
+        (("but", "ptb"),),
+    )
+    counts = {("but", "Both"): 50, ("ptb", "Both"): 80, ("but", "Half"): 50, ("ptb", "x"): 20}
+    scores = {s.taxon: s for s in sample(counts, pathways=(route,))[1]}
+    whole = scores[COMMUNITY].copies
+    assert scores["Half"].copies == 0
+    assert scores["Both"].copies == pytest.approx(whole * 0.5)
+    assert scores[UNASSIGNED].copies == pytest.approx(whole * 0.5)
+
+
 def test_family_evidence_of_taxa_adds_up_to_the_community():
     counts = FULL | {("but", "Faecalibacterium"): 100, ("but", UNASSIGNED): 50}
     rows = sample(counts)[0].families["but"]

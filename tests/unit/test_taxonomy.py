@@ -11,6 +11,8 @@ from fermentome.taxonomy import (
     build_database,
     detectable_abundance,
     list_genomes,
+    load_database,
+    median_genome_size,
     profile_reads,
     summarise_species,
     taxonomy_status,
@@ -43,7 +45,7 @@ def database(tmp_path_factory):
     (folder / "one.fna").write_text(f">c\n{random_genome(1)}\n")
     (folder / "two.fna").write_text(f">c\n{random_genome(2)}\n")
     build_database(list_genomes(folder), {"one": ONE, "two": TWO}, 50, folder / "x.syldb")
-    return folder / "x.syldb"
+    return load_database(folder / "x.syldb")
 
 
 LINEAGES = {"one": ONE, "two": TWO}
@@ -113,7 +115,7 @@ def test_file_that_is_no_database_is_named(tmp_path):
     path = tmp_path / "x.syldb"
     path.write_bytes(b"not a database")
     with pytest.raises(ReferenceFolderError, match="not a sylph database"):
-        profile_reads([], [], path, {}, 95.0, 50)
+        load_database(path)
 
 
 def flow(bases):
@@ -122,16 +124,20 @@ def flow(bases):
 
 def test_shallow_sample_without_species_is_low_depth_and_not_empty():
     rows = summarise_species([], {})
-    status = taxonomy_status(flow(2_000_000), rows, 0.01)
+    status = taxonomy_status(flow(2_000_000), rows, 0.1, 0.01)
     assert status.status == "low_depth"
     assert "does not mean that none is there" in status.reason
     assert status.reads_out == 0
 
 
 def test_deep_sample_is_ok():
-    assert taxonomy_status(flow(10**9), summarise_species([], {}), 0.01).status == "ok"
+    assert taxonomy_status(flow(10**9), summarise_species([], {}), 0.0002, 0.01).status == "ok"
 
 
 def test_detectable_abundance_never_exceeds_one():
-    assert detectable_abundance(0) == detectable_abundance(1000) == 1
-    assert detectable_abundance(2 * 10**9) == pytest.approx(1e-4)
+    assert detectable_abundance(0, 4e6) == detectable_abundance(1000, 4e6) == 1
+    assert detectable_abundance(2 * 10**9, 4e6) == pytest.approx(1e-4)
+
+
+def test_typical_genome_is_that_of_the_database(database):
+    assert median_genome_size(database) == pytest.approx(200_000, rel=0.01)
