@@ -59,5 +59,5 @@ real: setup  ## run the real stool samples, where the data is at hand
 lock:  ## renew requirements/*.lock (UPGRADE=1: newest versions)
 	PYTHON=$(PYTHON) sh requirements/compile.sh $(if $(UPGRADE),--upgrade)
 
-clean:  ## delete .venv, .tools, demo/ and caches that these commands made
+clean:  ## delete .venv, .tools, demo and caches that these commands made
 	@$(BOOTSTRAP) clean

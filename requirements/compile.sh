@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 uv=.venv-lock/bin/uv
 if [ ! -x "$uv" ]; then
     "${PYTHON:-python3}" -m venv .venv-lock
+    # `make clean` deletes only what carries this mark.
+    touch .venv-lock/.made-by-fermentome-setup
     .venv-lock/bin/pip install --quiet --quiet uv==0.13.8
 fi
 

@@ -216,7 +216,10 @@ def hit(query: str, subject: str, bits: float) -> SearchHit:
     return SearchHit(query, subject, 60.0, 95.0, 95.0, bits)
 
 
-def reasons(proteins, hits=(), policy=CleaningPolicy()):
+DEFAULT = CleaningPolicy()
+
+
+def reasons(proteins, hits=(), policy=DEFAULT):
     result = clean_labels(proteins, hits, policy)
     return {v.protein.accession: v.reason for v in result.verdicts}
 

@@ -117,3 +117,12 @@ def of_runs(pattern, layout=None):
         ]
 
     return files
+
+
+def of_samples(patterns):
+    """Files of every sample, of the feature that the wildcard names."""
+
+    def files(wildcards):
+        return collect(patterns[wildcards.feature], sample=SAMPLES)
+
+    return files

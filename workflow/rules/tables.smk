@@ -20,15 +20,10 @@ STATUS_TABLES = ["reads", "function", "pathways"] + (
 FIGURES = ["reads", "pathways", "carriers"] + (["taxa"] if HAS_TAXONOMY else [])
 
 
-def feature_tables(wildcards):
-    """Tables of every sample of one feature."""
-    return collect(FEATURE_TABLES[wildcards.feature], sample=SAMPLES)
-
-
 rule join_tables:
     """Join one feature over all samples."""
     input:
-        tables=feature_tables,
+        tables=of_samples(FEATURE_TABLES),
         code=LIBRARY,
     output:
         long="results/tables/{feature}.tsv",

@@ -1,0 +1,295 @@
+"""Read the labelled proteins and the genomes of the shared data.
+
+Every source names its enzymes in its own way. `labels.tsv` maps those names to families of the
+catalogue, `genera.tsv` maps names of organisms to lineages; both are data, each row with its
+reason. Nothing here decides whether a label is right: that is the cleaning's part.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import pyrodigal
+
+from fermentome.errors import ReferenceFolderError
+from fermentome.reference import LabelledProtein, read_fasta
+
+#: Marks a label that is known and not to be used.
+NOT_USED = "-"
+GENE_SUFFIXES = (".ffn.gz", ".ffn")
+MIN_GENE_AA = 50
+
+CODONS = dict(
+    zip(
+        ("".join(bases) for bases in product("TCAG", repeat=3)),
+        "FFLLSSSSYY**CC*WLLLLPPPPHHQQRRRRIIIMTTTTNNKKSSRRVVVVAAAADDEEGGGG",
+        strict=True,
+    )
+)
+#: Start codons of NCBI's genetic code 11.
+STARTS = frozenset({"TTG", "CTG", "ATT", "ATC", "ATA", "ATG", "GTG"})
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """One row of `labels.tsv`: a source's way of naming a family."""
+
+    source: str
+    key: str
+    pattern: re.Pattern[str]
+    taxon: re.Pattern[str]
+    family: str
+    trust: str
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The rules of `labels.tsv` whose family is wanted; the first that matches decides."""
+
+    rules: Mapping[str, tuple[LabelRule, ...]]
+
+    def find(self, source: str, key: str, name: str = "", taxon: str = "") -> LabelRule | None:
+        """The first rule of `source` and `key` (or ``*``) that fits name and taxon, or None."""
+        for rule in self.rules.get(source, ()):
+            if rule.key in (key, "*") and rule.pattern.match(name) and rule.taxon.search(taxon):
+                return None if rule.family == NOT_USED else rule
+        return None
+
+    def pairs(self, source: str) -> dict[str, str]:
+        """Key to family of the rules of a source that uses no patterns."""
+        return {rule.key: rule.family for rule in self.rules.get(source, ())}
+
+
+@dataclass(frozen=True)
+class GenomeProtein:
+    """A protein of a genome of the taxonomic reference; `product` where RefSeq names one."""
+
+    accession: str
+    genome: str
+    sequence: str
+    product: str = ""
+
+
+def read_tsv(path: Path) -> list[dict[str, str]]:
+    """Rows of a TSV file, plain or gzip, by the names of its header."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def read_labels(path: Path, wanted: frozenset[str]) -> Labels:
+    """The label rules, those of families outside `wanted` marked as not to be used.
+
+    They are kept, so that a later and wider rule does not catch what they describe.
+    """
+    rules: dict[str, list[LabelRule]] = {}
+    for row in read_tsv(path):
+        family = row["family"] if row["family"] in wanted else NOT_USED
+        # A product name is matched whole, the name of a cluster from its start.
+        pattern = f"(?:{row['pattern']})$" if row["source"] == "refseq" else row["pattern"]
+        rule = LabelRule(
+            row["source"],
+            row["key"],
+            re.compile(pattern),
+            re.compile(row["taxon"]),
+            family,
+            row["trust"],
+        )
+        rules.setdefault(row["source"], []).append(rule)
+    return Labels({source: tuple(found) for source, found in rules.items()})
+
+
+def read_genera(path: Path) -> list[tuple[re.Pattern[str], str]]:
+    """Organism name patterns and lineages to genus; an empty lineage says 'not settled'."""
+    return [
+        (re.compile(rf"{row['organism']}(?!\w)"), row["lineage"] or "") for row in read_tsv(path)
+    ]
+
+
+def lineage_of(organism: str, genera: Iterable[tuple[re.Pattern[str], str]]) -> str:
+    """Lineage of an organism name, empty where the table has none."""
+    for pattern, lineage in genera:
+        if pattern.match(organism):
+            return lineage
+    return ""
+
+
+def screened_families(path: Path, labels: Labels) -> Iterator[LabelledProtein]:
+    """Proteins of the KO screens (``family|number``); no organism is given."""
+    for identifier, _, sequence in read_fasta(path):
+        rule = labels.find("rep80", identifier.partition("|")[0])
+        if rule:
+            yield LabelledProtein(
+                f"rep80:{identifier}", rule.family, sequence, "scfa_families_rep80", "",
+                rule.trust == "curated",
+            )  # fmt: skip
+
+
+def curated_butyrate(
+    path: Path,
+    accessions: Path,
+    labels: Labels,
+    genera: Sequence[tuple[re.Pattern[str], str]],
+) -> Iterator[LabelledProtein]:
+    """Proteins of Vital 2014; the family of each gene stands in the catalogue's accession table."""
+    families = {
+        row["accession"].removeprefix("IMG:"): row["catalogue_family"]
+        for row in read_tsv(accessions)
+        if row["accession"].startswith("IMG:") and row["source_file"].startswith("mskcc")
+    }
+    for identifier, description, sequence in read_fasta(path):
+        rule = labels.find("vital2014", families.get(identifier, ""))
+        if rule:
+            organism = description.rpartition("[")[2].rstrip("]")
+            yield LabelledProtein(
+                f"IMG:{identifier}", rule.family, sequence, "vital2014",
+                lineage_of(organism, genera), trusted=True,
+            )  # fmt: skip
+
+
+UNIREF_HEADER = re.compile(
+    r"(?P<name>.*?) n=\d+(?: Tax=(?P<taxon>.*?))?(?: TaxID=\d+)?(?: RepID=(?P<entry>\S+))?$"
+)
+#: Swiss-Prot entry names start with a gene of up to five signs, others with the accession.
+REVIEWED_ENTRY = re.compile(r"[A-Z0-9]{1,5}_[A-Z0-9]{1,5}$")
+
+
+def uniref_by_ec(
+    folder: Path, labels: Labels, genera: Sequence[tuple[re.Pattern[str], str]]
+) -> Iterator[LabelledProtein]:
+    """UniRef90 representatives by EC number; labels of reviewed entries are trusted.
+
+    A cluster that stands under two EC numbers is taken under the first that has a rule.
+    """
+    seen: set[str] = set()
+    for path in sorted(folder.glob("*.fasta")):
+        for identifier, description, sequence in read_fasta(path):
+            found = UNIREF_HEADER.match(description)
+            if not found or identifier in seen or "(Fragment)" in found["name"]:
+                continue
+            taxon = found["taxon"] or ""
+            rule = labels.find("uniref90_by_ec", path.stem, found["name"], taxon)
+            if rule:
+                seen.add(identifier)
+                reviewed = bool(REVIEWED_ENTRY.match(found["entry"] or ""))
+                yield LabelledProtein(
+                    identifier, rule.family, sequence, f"uniref90_by_ec:{path.stem}",
+                    lineage_of(taxon, genera), rule.trust == "reviewed" and reviewed,
+                )  # fmt: skip
+
+
+def named_genome_proteins(
+    proteins: Iterable[GenomeProtein], labels: Labels, lineages: Mapping[str, str]
+) -> Iterator[LabelledProtein]:
+    """Genome proteins whose accession or RefSeq product name has a rule."""
+    for protein in proteins:
+        lineage = lineages[protein.genome]
+        rule = labels.find("accession", protein.accession) or (
+            labels.find("refseq", protein.genome, protein.product, lineage)
+            if protein.product
+            else None
+        )
+        if rule:
+            yield LabelledProtein(
+                protein.accession, rule.family, protein.sequence, "refseq_proteome", lineage,
+                rule.trust == "curated",
+            )  # fmt: skip
+
+
+def compile_names(patterns: Mapping[str, str]) -> dict[str, re.Pattern[str]]:
+    """Patterns to be searched for in a product name, letter case aside."""
+    return {name: re.compile(text, re.IGNORECASE) for name, text in patterns.items()}
+
+
+# --- proteins of genomes --------------------------------------------------------------------------
+
+
+def genome_proteins(
+    genomes: Mapping[str, Path], proteomes: Mapping[str, Path]
+) -> list[GenomeProtein]:
+    """Proteins of every genome: the given proteome, else its genes translated, else called."""
+    proteins: list[GenomeProtein] = []
+    for genome, path in sorted(genomes.items()):
+        if genome in proteomes:
+            proteins.extend(_proteome(genome, proteomes[genome]))
+        elif path.name.endswith(GENE_SUFFIXES):
+            proteins.extend(_translated_genes(genome, path))
+        else:
+            proteins.extend(_called_genes(genome, path))
+    return proteins
+
+
+def _proteome(genome: str, path: Path) -> Iterator[GenomeProtein]:
+    for identifier, description, sequence in read_fasta(path):
+        name = description.removeprefix("MULTISPECIES: ").removesuffix("]")
+        name = re.sub(r" \[[^\[\]]*(\[[^\]]*\][^\]]*)?$", "", name)
+        yield GenomeProtein(identifier, genome, sequence, name)
+
+
+def _translated_genes(genome: str, path: Path) -> Iterator[GenomeProtein]:
+    """Translate coding sequences that begin in frame; identical proteins are given once."""
+    seen: set[str] = set()
+    for number, (_, _, gene) in enumerate(read_fasta(path), start=1):
+        sequence = translate(gene)
+        if len(sequence) >= MIN_GENE_AA and "*" not in sequence and sequence not in seen:
+            seen.add(sequence)
+            yield GenomeProtein(f"{genome}:{number}", genome, sequence)
+
+
+def translate(gene: str) -> str:
+    """Translate a coding sequence (genetic code 11), without its stop codon.
+
+    Unknown codons become X; an incomplete last codon is left out.
+
+    >>> translate("TTGAAATGA")
+    'MK'
+    """
+    codons = [gene[i : i + 3] for i in range(0, len(gene) - 2, 3)]
+    residues = [CODONS.get(codon, "X") for codon in codons]
+    if codons and codons[0] in STARTS:
+        residues[0] = "M"
+    return "".join(residues).removesuffix("*")
+
+
+def _called_genes(genome: str, path: Path) -> Iterator[GenomeProtein]:
+    """Genes by pyrodigal, trained on the genome itself; identical proteins are given once.
+
+    The accession is ``contig:begin-end``, so that it does not depend on the genes before it.
+    """
+    contigs = {record.identifier: record.sequence.encode() for record in read_fasta(path)}
+    finder = pyrodigal.GeneFinder()
+    finder.train(*contigs.values())
+    seen: set[str] = set()
+    for contig, bases in contigs.items():
+        for gene in finder.find_genes(bases):
+            sequence = gene.translate().rstrip("*")
+            if len(sequence) >= MIN_GENE_AA and sequence not in seen:
+                seen.add(sequence)
+                yield GenomeProtein(f"{contig}:{gene.begin}-{gene.end}", genome, sequence)
+
+
+def find_genomes(data: Path) -> dict[str, Path]:
+    """Genome name to file, of ``genomes/`` and ``genomes_extra/``."""
+    found: dict[str, Path] = {}
+    for folder in ("genomes", "genomes_extra"):
+        for path in sorted((data / folder).iterdir()):
+            name = re.sub(r"\.(fna|ffn|fa|fasta)(\.gz)?$", "", path.name)
+            if name != path.name:
+                found[name] = path
+    if not found:
+        raise ReferenceFolderError(f"{data}: no genome in genomes/ or genomes_extra/")
+    return found
+
+
+def find_proteomes(data: Path) -> dict[str, Path]:
+    """Genome name to proteome file."""
+    return {
+        path.name.removesuffix(".faa.gz"): path
+        for path in sorted((data / "proteomes").glob("*.faa.gz"))
+    }
