@@ -1,8 +1,7 @@
 """Family counts of a sample as evidence: copies, detection and where it lies."""
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fermentome.assign import Assignment, FamilyTally, Protein
@@ -22,17 +21,33 @@ COMMUNITY = "community"
 
 @dataclass(frozen=True, slots=True)
 class DetectionRule:
-    """When a family counts as detected.
+    """When families count as detected.
+
+    One family is detected by enough fragments at enough positions. Several families that are
+    evidence only together are detected together: each by at least one fragment, and all by as
+    many, on average, as one family alone would need. One stray fragment is possible, one in
+    each of several families is not; a shallow sample would else lose the routes with the most
+    markers first.
 
     Attributes
     ----------
     minimum_fragments, minimum_positions
-        Fragments, and distinct alignment starts among them; two copies of one molecule made
-        by PCR are one position.
+        Per family: fragments, and distinct alignment starts among them. Two copies of one
+        molecule made by PCR are one position.
     """
 
     minimum_fragments: int
     minimum_positions: int
+
+    def is_met(self, families: Sequence["FamilyEvidence | None"]) -> bool:
+        """Whether families, of which None was not seen at all, are detected together."""
+        rows = [row for row in families if row is not None]
+        return (
+            len(rows) == len(families)
+            and all(row.fragments >= 1 for row in rows)
+            and sum(row.fragments for row in rows) >= self.minimum_fragments * len(rows)
+            and sum(row.positions for row in rows) >= self.minimum_positions * len(rows)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +72,6 @@ class FamilyEvidence:
     copies: float
     ci_low: float
     ci_high: float
-
-    def detected(self, rule: DetectionRule) -> bool:
-        """Whether the family has enough fragments at enough positions."""
-        return self.fragments >= rule.minimum_fragments and self.positions >= rule.minimum_positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +179,3 @@ def weigh_families(
         rows[COMMUNITY] = evidence(family, counts[family], places)
         families[family] = rows
     return SampleEvidence(families, equivalents, library)
-
-
-def is_estimable(value: float) -> bool:
-    """Whether a quantity could be estimated."""
-    return not math.isnan(value)

@@ -221,20 +221,21 @@ def copies_per_genome(
 def detection_limit(
     effective_lengths: Sequence[float], equivalents: GenomeEquivalents, minimum_fragments: int
 ) -> float:
-    """Copies per genome at which all of some families would be detected 19 times in 20.
+    """Copies per genome at which families would be detected together 19 times in 20.
 
     Parameters
     ----------
     effective_lengths
         Of the families that must all be detected.
     minimum_fragments
-        Fragments that count as detection.
+        Per family, see `fermentome.evidence.DetectionRule`.
 
     Returns
     -------
     float
-        The smallest copies c with ``prod P(Poisson(c q L_i) >= minimum) >= 0.95``; NaN if
-        the genome equivalents are not known.
+        The smallest copies at which, with a probability of 0.95, each of the k families has a
+        fragment and all together have ``k * minimum_fragments``, the counts being Poisson;
+        NaN if the genome equivalents are not known.
     """
     if math.isnan(equivalents.density) or not len(effective_lengths):
         return math.nan
@@ -242,7 +243,15 @@ def detection_limit(
 
     def shortfall(log_copies: float) -> float:
         expected = math.exp(log_copies) * rates
-        return float(np.prod(stats.poisson.sf(minimum_fragments - 1, expected))) - CONFIDENCE
+        enough = minimum_fragments * len(rates)
+        # Distribution of the sum, over the cases in which every family has a fragment.
+        total = np.array([1.0])
+        for rate in expected:
+            seen = stats.poisson.pmf(np.arange(enough), rate)
+            seen[0] = 0.0
+            total = np.convolve(total, seen)[:enough]
+        every = float(np.prod(stats.poisson.sf(0, expected)))
+        return every - float(total.sum()) - CONFIDENCE
 
     centre = -math.log(float(rates.min()))
     return math.exp(float(optimize.brentq(shortfall, centre - 10, centre + 10, xtol=1e-9)))

@@ -10,8 +10,9 @@ Definitions, for a pathway in one sample (families in copies per genome equivale
 - pathway copies = min(harmonic mean over required steps, geometric mean over diagnostic
   steps). A missing diagnostic step is never filled in: a pathway called from shared steps
   alone is the error that the catalogue exists to prevent;
-- a step is detected if one alternative has all its subunits detected; completeness = detected
-  required steps / required steps;
+- families are detected as `fermentome.evidence.DetectionRule` says, a set of markers together;
+- a step is detected if one alternative has all its subunits detected, alone or as part of a
+  detected set of markers; completeness = detected required steps / required steps;
 - present: one set of markers detected, completeness reached, and the evidence lies where the
   pathway's scope demands it: anywhere (community), in one genus (taxon), or in one genus where
   that can be shown and else pooled, which the row says (taxon_preferred). indeterminate: markers
@@ -183,16 +184,24 @@ def score_pathway(
     copies = {family: evidence.community(family).copies for family in known}
     served = any(known.issuperset(group) for group in pathway.required_markers)
 
-    def detected_in(taxon: str) -> Callable[[str], bool]:
-        def is_detected(family: str) -> bool:
-            row = evidence.families.get(family, {}).get(taxon)
-            return row is not None and row.detected(rule.detection)
+    def are_detected(families: Sequence[str], taxon: str) -> bool:
+        rows = [evidence.families.get(family, {}).get(taxon) for family in families]
+        return rule.detection.is_met(rows)
 
-        return is_detected
+    def markers_in(taxon: str) -> frozenset[str]:
+        sets = [group for group in pathway.required_markers if are_detected(group, taxon)]
+        return frozenset(family for group in sets for family in group)
 
     def has_markers(taxon: str) -> bool:
-        found = detected_in(taxon)
-        return any(all(map(found, group)) for group in pathway.required_markers)
+        return bool(markers_in(taxon))
+
+    def detected_in(taxon: str) -> Callable[[str], bool]:
+        markers = markers_in(taxon)
+
+        def is_detected(family: str) -> bool:
+            return family in markers or are_detected([family], taxon)
+
+        return is_detected
 
     def completeness_in(taxon: str) -> tuple[float, tuple[str, ...]]:
         required = [step for step in pathway.steps if step.required]

@@ -5,6 +5,7 @@ for coverage (Shaw & Yu 2024, doi:10.1038/s41587-024-02412-y). It says which sha
 reads comes from genomes that the database does not hold; that share is a row of the table.
 """
 
+import math
 import os
 import statistics
 from collections import defaultdict
@@ -32,6 +33,10 @@ from fermentome.lineage import SEQUENCE_SUFFIXES, format_lineage, genome_key, re
 from fermentome.tables import write_table
 
 UNCLASSIFIED = "unclassified"
+ONE_SIDED = 1.645
+"""Standard errors of a one-sided test at 5 %."""
+MOST_TOLERANCE = 2.0
+"""Per cent identity that the uncertainty of an estimate may make up for at most."""
 KMER: Literal[31] = 31
 DETECTABLE_COVERAGE = 0.05
 """Mean depth below which species were missed on subsampled real reads (25,000 pairs, sketch
@@ -188,7 +193,8 @@ def profile_reads(
     lineages
         Lineage by genome name.
     minimum_ani
-        Per cent. pysylph 0.1.3 takes per cent; 0.95 would let in noise of 72-84 % identity.
+        Per cent. A genome is left out if its identity is below this beyond its uncertainty,
+        see `ani_tolerance`. pysylph 0.1.3 takes per cent; 0.95 would let in noise of 72-84 %.
     minimum_kmers
         Sampled k-mers that a genome must have to be looked at.
 
@@ -204,24 +210,77 @@ def profile_reads(
         sample = sketcher.sketch_paired("sample", _mates(paired, 0), _mates(paired, 1))
     profiler = pysylph.Profiler(
         reference,
-        minimum_ani=minimum_ani,
+        minimum_ani=max(minimum_ani - MOST_TOLERANCE, 0.0),
         seq_id=None,
         estimate_unknown=True,
         min_number_kmers=minimum_kmers,
     )
+    kept = [
+        result
+        for result in profiler.profile(sample)
+        if result.ani + tolerance_of(result) >= minimum_ani
+    ]
+    cells = sum(result.taxonomic_abundance for result in kept)
     return summarise_species(
         [
             (
                 genome_key(result.genome_sketch.name),
-                result.taxonomic_abundance / 100,
+                result.taxonomic_abundance / cells,
                 result.sequence_abundance / 100,
                 result.coverage,
                 result.ani,
             )
-            for result in profiler.profile(sample)
+            for result in kept
         ],
         lineages,
     )
+
+
+def tolerance_of(result: pysylph.ProfileResult) -> float:
+    """`ani_tolerance` of a genome that sylph found."""
+    sketch = result.genome_sketch
+    return ani_tolerance(result.ani, result.ani_naive, len(sketch.kmers), sketch.k)
+
+
+def ani_tolerance(ani: float, ani_naive: float, kmers: int, k: int) -> float:
+    """How far a coverage-corrected identity may be below the truth by chance, per cent.
+
+    sylph corrects the share of k-mers found, C' = C (1 - exp(-x)), for the depth x, which at
+    low depth it takes from the numbers of k-mers seen once and twice, x = 2 n2 / n1. With
+    relative error 1/n1 + 1/n2 of x squared, the error of C is that of x times
+    x / (exp(x) - 1), and identity is C to the power 1/k. At 0.1-fold coverage this is about
+    0.6 %, more than many strains are away from the limit of the species.
+
+    Parameters
+    ----------
+    ani, ani_naive
+        Identity with and without correction, per cent.
+    kmers
+        K-mers of the genome's sketch.
+    k
+        Length of a k-mer.
+
+    Returns
+    -------
+    float
+        1.645 standard errors, at most 2.
+
+    Examples
+    --------
+    >>> ani_tolerance(99.0, 98.9, 20_000, 31) < 0.1
+    True
+    """
+    contained = (ani / 100) ** k
+    found = (ani_naive / 100) ** k
+    if found >= contained:
+        return 0.0
+    depth = -math.log1p(-found / contained)
+    once = kmers * contained * depth * math.exp(-depth)
+    twice = once * depth / 2
+    if twice < 1:
+        return MOST_TOLERANCE
+    relative = math.sqrt(1 / once + 1 / twice) * depth / math.expm1(depth)
+    return min(ONE_SIDED * ani * relative / k, MOST_TOLERANCE)
 
 
 def summarise_species(

@@ -20,13 +20,13 @@ PROTEINS = {
 }
 
 
-def hit(query, protein, bits, identity=90.0, length=30, query_length=100, start=10):
+def hit(query, protein, bits, identity=96.0, length=30, query_length=100, start=10):
     return (
         f"{query}\t{protein}\t{identity}\t{length}\t{query_length}\t{start}\t{start + 29}\t{bits}\n"
     )
 
 
-def assign(*lines, identity=80.0):
+def assign(*lines, identity=95.0):
     return assign_fragments(lines, PROTEINS, make_catalogue(), identity)
 
 
@@ -102,7 +102,11 @@ def test_distant_second_genus_has_no_say():
 
 
 def test_low_identity_names_no_genus():
-    assert counts(assign(hit("r:1", "B1", 60, identity=70))) == {("but", UNASSIGNED): 1}
+    assert counts(assign(hit("r:1", "B1", 60, identity=94.9))) == {("but", UNASSIGNED): 1}
+
+
+def test_short_alignment_names_no_genus():
+    assert counts(assign(hit("r:1", "B1", 60, length=29))) == {("but", UNASSIGNED): 1}
 
 
 def test_protein_of_unknown_origin_does_not_hide_a_known_one_close_by():

@@ -122,8 +122,12 @@ def test_detection_limit_is_where_two_fragments_come_19_times_in_20():
     assert limit == pytest.approx(4.744 / (0.1 * 1000), rel=1e-3)
 
 
-def test_detection_limit_grows_with_the_number_of_markers():
-    assert detection_limit([1000.0, 1000.0], EVEN, 2) > detection_limit([1000.0], EVEN, 2)
+def test_detection_limit_of_two_markers_agrees_with_a_simulation():
+    limit = detection_limit([1000.0, 400.0], EVEN, 2)
+    generator = np.random.default_rng(1)
+    counts = generator.poisson(limit * 0.1 * np.array([1000.0, 400.0]), (200_000, 2))
+    found = ((counts >= 1).all(axis=1) & (counts.sum(axis=1) >= 4)).mean()
+    assert found == pytest.approx(0.95, abs=0.003)
 
 
 def test_detection_limit_halves_when_depth_doubles():

@@ -144,6 +144,23 @@ def test_copies_of_one_molecule_are_no_detection():
     assert community(score_sample(evidence, catalogue, RULE, {}), "BUT").call != "present"
 
 
+TWO = make_pathway(
+    "TWO",
+    (make_step("a", ("ptb",), diagnostic=True), make_step("b", ("buk",), diagnostic=True)),
+    (("ptb", "buk"),),
+)
+
+
+@pytest.mark.parametrize(
+    ("ptb", "buk", "call"),
+    [(2, 2, "present"), (1, 3, "present"), (0, 9, "absent"), (1, 2, "absent"), (1, 1, "absent")],
+)
+def test_markers_of_one_set_are_detected_together(ptb, buk, call):
+    counts = {("ptb", "Genus"): ptb, ("buk", "Genus"): buk}
+    score = community(sample(counts, single_copy=5000, pathways=(TWO,))[1], "TWO")
+    assert score.call == call
+
+
 def test_markers_in_two_genera_are_not_one_carrier_of_a_taxon_route():
     spread = {("ptb", "Bacteroides"): 300, ("buk", "Listeria"): 350, ("thl", "Roseburia"): 400}
     score = community(sample(spread, pathways=(BUK,))[1], "BUK")

@@ -8,6 +8,7 @@ from fermentome.flow import SampleFlow
 from fermentome.lineage import parse_lineage
 from fermentome.taxonomy import (
     UNCLASSIFIED,
+    ani_tolerance,
     build_database,
     detectable_abundance,
     list_genomes,
@@ -137,6 +138,15 @@ def test_deep_sample_is_ok():
 def test_detectable_abundance_never_exceeds_one():
     assert detectable_abundance(0, 4e6) == detectable_abundance(1000, 4e6) == 1
     assert detectable_abundance(2 * 10**9, 4e6) == pytest.approx(1e-4)
+
+
+def test_tolerance_shrinks_with_depth():
+    # C = 0.95^31 = 0.2039; at depth 0.1 the share found is C (1 - e^-0.1) = 0.01941, which is an
+    # identity of 0.01941^(1/31) = 88.06 %. Of 80,000 k-mers n1 = 1476 and n2 = 74 are expected:
+    # relative error sqrt(1/1476 + 1/74) * 0.1 / (e^0.1 - 1) = 0.1133, 1.645 * 95 * 0.1133 / 31.
+    assert ani_tolerance(95.0, 88.06, 80_000, 31) == pytest.approx(0.571, abs=0.005)
+    assert ani_tolerance(95.0, 94.9, 80_000, 31) < 0.05
+    assert ani_tolerance(95.0, 88.06, 800, 31) == 2.0
 
 
 def test_typical_genome_is_that_of_the_database(database):
