@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 with log_to(snakemake.log[0]):
     plot_carriers(
         table_path=snakemake.input.table,
+        products_path=snakemake.input.products,
         status_path=snakemake.input.status,
         outputs=(snakemake.output.png, snakemake.output.svg),
     )

@@ -396,6 +396,7 @@ def pathway_distribution(rows: Sequence[Row], pathways: Sequence[tuple[str, str]
 
 def plot_carriers(
     table_path: str | os.PathLike[str],
+    products_path: str | os.PathLike[str],
     status_path: str | os.PathLike[str],
     outputs: Sequence[str | os.PathLike[str]],
 ) -> None:
@@ -407,6 +408,8 @@ def plot_carriers(
     ----------
     table_path
         Joined table of pathways.
+    products_path
+        Joined table of products.
     status_path
         Ledger.
     outputs
@@ -420,6 +423,7 @@ def plot_carriers(
         for row in rows
         if row["taxon"] == COMMUNITY and row["call"] == "present"
     }
+    totals = {(row["sample"], row["product"]): row for row in read_table(products_path)}
     copies: dict[str, dict[str, dict[str, float]]] = {}
     for row in rows:
         panel = copies.setdefault(row["product"], defaultdict(dict))
@@ -442,6 +446,11 @@ def plot_carriers(
         looks = looks_of(leading_genera(copies))
         for axes, product in zip(panels.flat, products, strict=True):
             _carrier_panel(axes, product, samples, copies[product], marks, looks)
+            for position, sample in enumerate(samples):
+                if (sample, product) in totals:
+                    _draw_total(axes, position, totals[sample, product])
+            if axes.dataLim.x1 > 0:
+                axes.set_xlim(left=0, right=1.04 * axes.dataLim.x1)
         save(figure, outputs)
 
 
@@ -461,6 +470,21 @@ def leading_genera(copies: Mapping[str, Mapping[str, Mapping[str, float]]]) -> l
         for genus in ranked[:MOST_GENERA]:
             leading[genus] = leading.get(genus, 0.0) + totals[genus]
     return sorted(leading, key=lambda name: (-leading[name], name))
+
+
+def _draw_total(axes: Axes, position: int, total: Row) -> None:
+    """Draw the interval of a bar's total, or NA where it could not be estimated."""
+    value, low, high = (
+        parse_number(total[column]) for column in ("copies_per_genome", "ci_low", "ci_high")
+    )
+    if math.isnan(value):
+        axes.text(0, position, " NA", va="center", color=GREY)
+    elif value:
+        axes.plot([low, high], [position, position], color=BLACK, linewidth=1.2)
+        axes.plot(
+            [low, high], [position, position], color=BLACK, linestyle="none", marker="|",
+            markersize=5,
+        )  # fmt: skip
 
 
 def _carrier_panel(
@@ -486,9 +510,10 @@ def _carrier_panel(
     stacked_bars(axes, samples, shares, looks)
     label_samples(axes, samples, marks)
     axes.set_title(f"{product}: carriers of the routes that are present", loc="left")
-    axes.set_xlabel("copies per genome equivalent, summed over routes")
+    axes.set_xlabel(
+        "copies per genome equivalent, summed over routes; line: 95 % interval of the sum"
+    )
     if looks:
-        axes.set_xlim(left=0)
         handles = [
             Patch(facecolor=colour, hatch=hatch, edgecolor=BLACK, linewidth=0.4, label=name)
             for name, (colour, hatch) in looks.items()

@@ -42,7 +42,7 @@ from fermentome.scoring import (
     PathwayScore,
     ScoringRule,
     organism_evidence,
-    product_rows,
+    score_products,
     score_sample,
 )
 from fermentome.tables import Cell, parse_number, read_table, write_table
@@ -78,7 +78,14 @@ PATHWAY_COLUMNS = (
     "missing_steps",
     "reason",
 )
-PRODUCT_COLUMNS = ("sample", "product", "copies_per_genome", "routes_present")
+PRODUCT_COLUMNS = (
+    "sample",
+    "product",
+    "copies_per_genome",
+    "ci_low",
+    "ci_high",
+    "routes_present",
+)
 
 TYPICAL_PROTEIN = 400
 """Amino acids; a family of this length stands for all in the depth status of a sample."""
@@ -369,7 +376,7 @@ def score_pathways(
             for name in reported
         ]
         products = [
-            {"sample": sample, "product": name, "copies_per_genome": None, "routes_present": None}
+            dict.fromkeys(PRODUCT_COLUMNS) | {"sample": sample, "product": name}
             for name in sorted({catalogue.pathways[name].product for name in reported})
         ]
         status = not_run(sample, "pathways")
@@ -385,11 +392,13 @@ def score_pathways(
         products = [
             {
                 "sample": sample,
-                "product": product,
-                "copies_per_genome": copies if estimable else None,
-                "routes_present": ",".join(routes),
+                "product": score.product,
+                "copies_per_genome": score.copies if estimable else None,
+                "ci_low": score.ci_low if estimable else None,
+                "ci_high": score.ci_high if estimable else None,
+                "routes_present": ",".join(score.routes),
             }
-            for product, (copies, routes) in sorted(product_rows(scores).items())
+            for score in score_products(scores)
         ]
         status = pathway_status(flow, evidence, scores)
     write_table(pathways_path, PATHWAY_COLUMNS, rows)

@@ -257,7 +257,9 @@ def score_pathway(
     if served and draws:
         steps = [s for s in pathway.steps if any(known.issuperset(g) for g in s.alternatives)]
         value = pathway_value(steps, copies)
-        low, high = _interval(steps, draws, value)
+        # A step that was not seen is filled in, if at all, in the draws as in the estimate.
+        drawn = {f: values for f, values in draws.items() if copies[f] or not value}
+        low, high = _interval(steps, drawn, value)
     tier = pathway_tier(pathway, catalogue)
     markers = [family for family in marker_families(pathway) if family in known]
 
@@ -393,22 +395,45 @@ def score_sample(
     return scores
 
 
-def product_rows(scores: Sequence[PathwayScore]) -> dict[str, tuple[float, list[str]]]:
-    """Copies and routes by product: the sum over the routes that are called present.
+@dataclass(frozen=True, slots=True)
+class ProductScore:
+    """Routes to one product, added up.
 
-    Returns
-    -------
-    dict
-        Product to (copies per genome equivalent, ids of the present routes). A product none
-        of whose routes is present has 0 copies and no route.
+    Attributes
+    ----------
+    copies, ci_low, ci_high
+        Sums over the routes that are called present; 0 where none is. The sum of the bounds
+        is an interval of at least 95 %: it is exact if the routes err together, and wider
+        than needed if they err apart.
+    routes
+        Ids of the routes that are called present.
     """
-    products: dict[str, tuple[float, list[str]]] = {}
-    for score in scores:
-        if score.taxon != COMMUNITY:
-            continue
-        total, routes = products.setdefault(score.product, (0.0, []))
-        if score.call == PRESENT:
-            products[score.product] = (total + score.copies, [*routes, score.pathway])
+
+    product: str
+    copies: float
+    ci_low: float
+    ci_high: float
+    routes: tuple[str, ...]
+
+
+def score_products(scores: Sequence[PathwayScore]) -> list[ProductScore]:
+    """Sum of the present routes to each product, sorted by product."""
+    products = []
+    for product in sorted({score.product for score in scores}):
+        present = [
+            score
+            for score in scores
+            if (score.product, score.taxon, score.call) == (product, COMMUNITY, PRESENT)
+        ]
+        products.append(
+            ProductScore(
+                product,
+                sum((score.copies for score in present), 0.0),
+                sum((score.ci_low for score in present), 0.0),
+                sum((score.ci_high for score in present), 0.0),
+                tuple(score.pathway for score in present),
+            )
+        )
     return products
 
 

@@ -11,7 +11,7 @@ from fermentome.scoring import (
     ScoringRule,
     organism_evidence,
     pathway_value,
-    product_rows,
+    score_products,
     score_sample,
     step_value,
 )
@@ -100,6 +100,13 @@ def test_complete_route_is_present_with_the_copies_put_in():
     assert score.copies == pytest.approx(expected, rel=0.1)
     assert score.ci_low < score.copies < score.ci_high
     assert score.tier == "A"
+
+
+def test_interval_of_a_route_with_a_missing_shared_step_is_around_its_copies():
+    counts = {key: n for key, n in FULL.items() if key[0] != "hbd"}
+    score = community(sample(counts)[1], "BUT")
+    assert score.missing_steps == ("hbd",)
+    assert score.ci_low < 0.95 * score.copies < 1.05 * score.copies < score.ci_high
 
 
 def test_shared_steps_without_the_diagnostic_one_are_absent():
@@ -226,9 +233,13 @@ def test_step_that_the_reference_cannot_show_does_not_zero_the_route():
 
 def test_products_add_up_present_routes_only():
     scores = sample(FULL, pathways=(BUT, BUK))[1]
-    copies, routes = product_rows(scores)["butyrate"]
-    assert routes == ["BUT"]
-    assert copies == community(scores, "BUT").copies
+    (product,) = score_products(scores)
+    assert (product.product, product.routes) == ("butyrate", ("BUT",))
+    assert product.copies == community(scores, "BUT").copies
+    assert (product.ci_low, product.ci_high) == (
+        community(scores, "BUT").ci_low,
+        community(scores, "BUT").ci_high,
+    )
 
 
 def test_profile_supports_carriers_that_it_sees():

@@ -84,6 +84,7 @@ rule plot_carriers:
     """Draw which genera carry the routes to each product."""
     input:
         table="results/tables/pathways.tsv",
+        products="results/tables/products.tsv",
         status="results/status.tsv",
         code=LIBRARY,
     output:
