@@ -59,7 +59,8 @@ rule clean_reads:
         "../../envs/clean.yaml"
     threads: 3
     resources:
-        mem_mb=megabytes_for(1000, 1.5),
+        # fastp takes 1.1 to 1.5 GB whatever the number of reads.
+        mem_mb=megabytes_for(2500, 1.5),
         runtime=minutes(240),
     params:
         trim=" ".join(
