@@ -38,9 +38,11 @@ ONE_SIDED = 1.645
 MOST_TOLERANCE = 2.0
 """Per cent identity that the uncertainty of an estimate may make up for at most."""
 KMER: Literal[31] = 31
+ROUNDING = 1e-9
+"""An unclassified share below this is an error of rounding."""
 DETECTABLE_COVERAGE = 0.05
-"""Mean depth below which species were missed on subsampled real reads (25,000 pairs, sketch
-density 1/50): all of four species at 0.07-0.17 were found, none below."""
+"""Mean depth that sylph needs: 0.01 to 0.05 at least, by its documentation
+(https://github.com/bluenote-1577/sylph/wiki)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +311,7 @@ def summarise_species(
             )
         rows[lineages[name]].append((cells, reads, coverage, ani))
     known = min(sum(values[1] for group in rows.values() for values in group), 1.0)
+    known = 1.0 if known > 1 - ROUNDING else known
     species = [
         TaxonAbundance(
             taxon=lineage[-1] or next(name for name in reversed(lineage) if name),
@@ -323,12 +326,8 @@ def summarise_species(
     ]
     species.sort(key=lambda row: (-row.relative_abundance, row.lineage))
     nan = float("nan")
-    rest = 1.0 - sum(row.relative_abundance for row in species)
-    species.append(
-        TaxonAbundance(
-            UNCLASSIFIED, UNCLASSIFIED, "", max(rest, 0.0), max(1.0 - known, 0.0), nan, nan
-        )
-    )
+    rest = 1.0 - known
+    species.append(TaxonAbundance(UNCLASSIFIED, UNCLASSIFIED, "", rest, rest, nan, nan))
     return species
 
 
