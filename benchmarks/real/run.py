@@ -201,13 +201,27 @@ def main() -> None:
     for row in stages(options.folder, options.folder / "stages.tsv"):
         print("  {rule:20} {jobs:>3} jobs {wall_seconds:>7} s {peak_memory_mb:>7} MB".format(**row))
     results = Results(options.folder)
+    write_table(
+        options.folder / "classified.tsv",
+        ["sample", "stage", "status", "reads_in", "reads_out"],
+        [
+            {key: row[key] for key in ("sample", "stage", "status", "reads_in", "reads_out")}
+            for row in results.status
+        ],
+    )
     print("share of clean reads whose species is known, and share that hit the proteins:")
     for row in results.status:
         if row["stage"] in {"taxonomy", "function"} and row["reads_in"] not in {"0", "NA"}:
             share = int(row["reads_out"]) / int(row["reads_in"])
             print(f"  {row['sample']:16} {row['stage']:9} {share:.3f} ({row['status']})")
     failed = 0
-    for claim, holds, seen in checks(results):
+    found = checks(results)
+    write_table(
+        options.folder / "checks.tsv",
+        ["claim", "holds"],
+        [{"claim": claim, "holds": holds} for claim, holds, _ in found],
+    )
+    for claim, holds, seen in found:
         print(f"  {'holds ' if holds else 'FAILS '} {claim}" + ("" if holds else f"; seen: {seen}"))
         failed += not holds
     if failed:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import dnaio
 import pytest
-from fermentome.tables import read_table
 from snakemake_runs import (
     contents,
     nothing_to_do,
@@ -20,6 +19,8 @@ from snakemake_runs import (
     snakemake_command,
     write_sheet,
 )
+
+from fermentome.tables import read_table
 
 
 @pytest.fixture
