@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from fermentome.catalogue import CatalogueFiles
-from fermentome.evidence import DetectionRule
 from fermentome.logs import log_to
 from fermentome.quantify import quantify_sample
+from fermentome.scoring import ScoringRule
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -17,10 +17,7 @@ with log_to(snakemake.log[0]):
         proteins_path=snakemake.input.proteins,
         catalogue_files=CatalogueFiles(*snakemake.input.catalogue, *snakemake.input.schemas),
         min_genus_identity=snakemake.params.min_genus_identity,
-        detection=DetectionRule(
-            snakemake.params.minimum_fragments, snakemake.params.minimum_positions
-        ),
-        detectable_copies=snakemake.params.detectable_copies,
+        rule=ScoringRule(**snakemake.params.scoring),
         families_path=snakemake.output.families,
         ambiguous_path=snakemake.output.ambiguous,
         depth_path=snakemake.output.depth,

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from fermentome.catalogue import CatalogueFiles
-from fermentome.evidence import DetectionRule
 from fermentome.logs import log_to
 from fermentome.quantify import score_pathways
 from fermentome.scoring import ScoringRule
@@ -19,14 +18,7 @@ with log_to(snakemake.log[0]):
         taxonomy_path=snakemake.input.get("taxonomy") or None,
         proteins_path=snakemake.input.proteins,
         catalogue_files=CatalogueFiles(*snakemake.input.catalogue, *snakemake.input.schemas),
-        rule=ScoringRule(
-            detection=DetectionRule(
-                snakemake.params.minimum_fragments, snakemake.params.minimum_positions
-            ),
-            detectable_copies=snakemake.params.detectable_copies,
-            draws=snakemake.params.bootstrap,
-            seed=snakemake.params.seed,
-        ),
+        rule=ScoringRule(**snakemake.params.scoring),
         pathways_path=snakemake.output.pathways,
         products_path=snakemake.output.products,
         status_path=snakemake.output.status,

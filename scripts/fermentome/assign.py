@@ -211,8 +211,9 @@ def families_of_fragment(
     for score in scores.values():
         for family, bits in score.items():
             total[family] += bits
+    # DIAMOND writes one decimal; sums of floats would part what ties.
     return {
-        mate: choose_families({family: total[family] for family in score}, catalogue)
+        mate: choose_families({family: round(total[family], 1) for family in score}, catalogue)
         for mate, score in scores.items()
     }
 
@@ -230,7 +231,10 @@ def genus_of(hits: Iterable[Hit], proteins: Mapping[str, Protein], min_identity:
     hits = list(hits)
     if not hits:
         return UNASSIGNED
-    floor = NEAR_BEST * max(hit.bits for hit in hits)
+    best = max(hit.bits for hit in hits)
+    if all(hit.bits < best for hit in hits if proteins[hit.protein].genus):
+        return UNASSIGNED  # the closest relative is of an unknown genus
+    floor = NEAR_BEST * best
     genera = {
         proteins[hit.protein].genus
         for hit in hits

@@ -1,7 +1,7 @@
 """Family counts of a sample as evidence: copies, detection and where it lies."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fermentome.assign import Assignment, FamilyTally, Protein
@@ -17,37 +17,6 @@ from fermentome.normalise import (
 )
 
 COMMUNITY = "community"
-
-
-@dataclass(frozen=True, slots=True)
-class DetectionRule:
-    """When families count as detected.
-
-    One family is detected by enough fragments at enough positions. Several families that are
-    evidence only together are detected together: each by at least one fragment, and all by as
-    many, on average, as one family alone would need. One stray fragment is possible, one in
-    each of several families is not; a shallow sample would else lose the routes with the most
-    markers first.
-
-    Attributes
-    ----------
-    minimum_fragments, minimum_positions
-        Per family: fragments, and distinct alignment starts among them. Two copies of one
-        molecule made by PCR are one position.
-    """
-
-    minimum_fragments: int
-    minimum_positions: int
-
-    def is_met(self, families: Sequence["FamilyEvidence | None"]) -> bool:
-        """Whether families, of which None was not seen at all, are detected together."""
-        rows = [row for row in families if row is not None]
-        return (
-            len(rows) == len(families)
-            and all(row.fragments >= 1 for row in rows)
-            and sum(row.fragments for row in rows) >= self.minimum_fragments * len(rows)
-            and sum(row.positions for row in rows) >= self.minimum_positions * len(rows)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +41,13 @@ class FamilyEvidence:
     copies: float
     ci_low: float
     ci_high: float
+
+    def with_fragments(
+        self, fragments: float, positions: int, equivalents: GenomeEquivalents
+    ) -> "FamilyEvidence":
+        """Evidence of the same family with other fragments."""
+        values = copies_per_genome(fragments, self.effective_length, equivalents)
+        return FamilyEvidence(fragments, positions, self.effective_length, *values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ CALL_COLOURS = {
 
 MOST_SAMPLES_APART = 12
 """Up to this many samples have a panel of their own; more are drawn as a distribution."""
+MOST_HEIGHT = 20.0
+"""Inches; a picture must fit into memory whatever the number of samples."""
 MOST_TAXA = 12
 MOST_GENERA = 6
 MOST_NAME = 28
@@ -62,12 +64,15 @@ Row = Mapping[str, str]
 
 
 def shorten(name: str, width: int = MOST_NAME) -> str:
-    """Name of at most `width` characters.
+    """Name of at most `width` characters, cut in the middle: names often differ at their ends.
 
-    >>> shorten("a" * 40, 10)
-    'aaaaaaaaa…'
+    >>> shorten("sample_of_a_long_project_L001", 16)
+    'sampl…oject_L001'
     """
-    return name if len(name) <= width else name[: width - 1] + "…"
+    if len(name) <= width:
+        return name
+    tail = (2 * width) // 3
+    return name[: width - 1 - tail] + "…" + name[-tail:]
 
 
 def save(figure: Figure, outputs: Sequence[str | os.PathLike[str]]) -> None:
@@ -75,6 +80,43 @@ def save(figure: Figure, outputs: Sequence[str | os.PathLike[str]]) -> None:
     for path in outputs:
         dated = {"Date": None} if os.fspath(path).endswith(".svg") else {"Software": None}
         figure.savefig(path, metadata=dated, bbox_inches="tight", pad_inches=0.08)
+
+
+def panel_grid(
+    lines: int, columns: int, width: float, heights: Sequence[float], between: float
+) -> tuple[Figure, Any]:
+    """Figure of panels of given sizes, inches, whose labels lie around it.
+
+    Matplotlib's own layout solvers differ in the last digits from run to run, so the panels
+    are put in place here, and what lies around them is kept when the figure is saved.
+
+    Parameters
+    ----------
+    between
+        Height left between two lines of panels, for titles and axes.
+
+    Returns
+    -------
+    figure, panels
+        The panels as an array of shape (lines, columns); lines share axes where there are
+        several columns.
+    """
+    total = sum(heights) + between * (lines - 1)
+    figure = Figure(figsize=(columns * width + 0.12 * (columns - 1), total))
+    panels = figure.subplots(
+        lines, columns, sharex=columns > 1 or lines == 1, sharey=columns > 1, squeeze=False,
+        gridspec_kw={
+            "left": 0, "right": 1, "bottom": 0, "top": 1,
+            "wspace": 0.12 / width, "hspace": between / (sum(heights) / lines),
+            "height_ratios": list(heights),
+        },
+    )  # fmt: skip
+    return figure, panels
+
+
+def below(figure: Figure, distance: float, text: str) -> None:
+    """Write a line of text `distance` inches below the panels of a figure."""
+    figure.text(0.5, -distance / figure.get_figheight(), text, ha="center", va="center")
 
 
 def message_figure(text: str) -> Figure:
@@ -95,8 +137,8 @@ def sample_marks(status: Sequence[Row], stage: str) -> dict[str, str]:
 
 
 def bar_height(samples: int) -> float:
-    """Height, inches, of a figure with one horizontal bar per sample."""
-    return 1.1 + 0.26 * max(samples, 2)
+    """Height, inches, of a figure with one horizontal bar per sample, at most `MOST_HEIGHT`."""
+    return 1.1 + min(0.26 * max(samples, 2), MOST_HEIGHT)
 
 
 def label_samples(axes: Axes, samples: Sequence[str], marks: Mapping[str, str]) -> None:
@@ -104,9 +146,11 @@ def label_samples(axes: Axes, samples: Sequence[str], marks: Mapping[str, str]) 
     names = [
         shorten(sample) + (f" ({marks[sample]})" if sample in marks else "") for sample in samples
     ]
-    axes.set_yticks(range(len(samples)), names)
+    # Bars that are too thin for their names keep their order, which is that of the tables.
+    size = min(8.0, 72 * MOST_HEIGHT / max(len(samples), 1))
+    axes.set_yticks(range(len(samples)), names if size >= 3 else [""] * len(samples))
     axes.set_ylim(len(samples) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, labelsize=size)
 
 
 def plot_reads(
@@ -313,8 +357,8 @@ def _call_legend(figure: Figure, calls: Sequence[str], limits: bool) -> None:
             Line2D([], [], linestyle="none", marker="|", color=VERMILION, label="detection limit")
         )
     figure.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=len(handles),
-        frameon=False,
+        handles=handles, loc="upper center", ncols=len(handles), frameon=False,
+        bbox_to_anchor=(0.5, -0.45 / figure.get_figheight()),
     )  # fmt: skip
 
 
@@ -327,10 +371,8 @@ def pathway_panels(
     """One panel per sample: a point, an interval and a detection limit per pathway."""
     columns = min(len(samples), 4)
     lines = math.ceil(len(samples) / columns)
-    figure = Figure(
-        figsize=(1.9 + 1.9 * columns, lines * (0.9 + 0.2 * len(pathways))), layout="constrained"
-    )
-    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    height = 0.2 * len(pathways) + 0.1
+    figure, grid = panel_grid(lines, columns, 1.8, [height] * lines, between=0.55)
     place = {pathway: number for number, (_, pathway) in enumerate(pathways)}
     highest = 0.0
     for panel, sample in zip(grid.flat, samples, strict=False):
@@ -361,17 +403,15 @@ def pathway_panels(
     grid.flat[0].set_xlim(-0.01, max(highest * 1.15, 1.0))
     ticks = [tick for tick in (0, 0.1, 1, 10, 100) if tick <= max(highest * 1.15, 1.0)]
     grid.flat[0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    figure.supxlabel(
-        "copies per genome equivalent (linear up to 0.1, then logarithmic)", fontsize=8
-    )
+    below(figure, 0.35, "copies per genome equivalent (linear up to 0.1, then logarithmic)")
     _call_legend(figure, [row["call"] for row in rows], limits=True)
     return figure
 
 
 def pathway_distribution(rows: Sequence[Row], pathways: Sequence[tuple[str, str]]) -> Figure:
     """One line per pathway: every sample a point, and their median."""
-    figure = Figure(figsize=(7, 1.2 + 0.3 * len(pathways)), layout="constrained")
-    axes = figure.subplots()
+    figure, grid = panel_grid(1, 1, 5, [0.3 * len(pathways)], between=0)
+    axes = grid[0, 0]
     # Points are spread by a fixed pattern, so that the picture is the same each time.
     for position, (_, pathway) in enumerate(pathways):
         own = [row for row in rows if row["pathway"] == pathway]
@@ -389,7 +429,7 @@ def pathway_distribution(rows: Sequence[Row], pathways: Sequence[tuple[str, str]
     _label_pathways(axes, pathways)
     axes.set_xscale("symlog", linthresh=0.1, linscale=0.6)
     axes.set_xlim(left=-0.01)
-    axes.set_xlabel("copies per genome equivalent; bar: median of all samples")
+    below(figure, 0.35, "copies per genome equivalent; bar: median of all samples")
     _call_legend(figure, [row["call"] for row in rows], limits=False)
     return figure
 
@@ -439,9 +479,9 @@ def plot_carriers(
             return
         products = sorted(copies)
         bars = bar_height(len(samples))
-        heights = [max(bars, 0.5 + 0.17 * min(9, len(copies[name]))) for name in products]
-        figure = Figure(figsize=(7, sum(heights)), layout="constrained")
-        panels = figure.subplots(len(copies), 1, squeeze=False, height_ratios=heights)
+        heights = [max(bars - 0.8, 0.17 * min(9, len(copies[name]))) for name in products]
+        _, panels = panel_grid(len(copies), 1, 5, heights, between=0.75)
+        figure = panels[0, 0].figure
         marks = sample_marks(status, "pathways")
         looks = looks_of(leading_genera(copies))
         for axes, product in zip(panels.flat, products, strict=True):

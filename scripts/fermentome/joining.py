@@ -4,7 +4,7 @@ Every feature table exists as a long TSV (one row per sample and feature, all co
 TSV (features by samples, one value), Parquet (the long table, typed) and BIOM 2.1 (the wide
 table). In wide tables 0 is zero, an empty cell is an empty sample (it has no row in the long
 table), and NA is a sample that failed or a value that could not be estimated. BIOM has no word
-for either, so samples without numbers are left out of it.
+for either, see `write_biom`.
 """
 
 import datetime
@@ -23,7 +23,7 @@ import pyarrow.parquet
 from fermentome.errors import RunFailedError, TableError
 from fermentome.evidence import COMMUNITY
 from fermentome.flow import FAILED, STATUS_COLUMNS, flow_row, read_flow, read_status_rows
-from fermentome.tables import Cell, parse_number, read_table, write_table
+from fermentome.tables import Cell, format_cell, parse_number, read_table, write_table
 
 NUMBER_COLUMNS = frozenset(
     {
@@ -110,7 +110,10 @@ def widen(
             continue
         sample, value = row["sample"], row[feature.value]
         present[sample] = present.get(sample, False) or value != "NA"
-        values.setdefault(row[feature.identifier], {})[sample] = value
+        own = values.setdefault(row[feature.identifier], {})
+        if sample in own:  # one name in two lineages
+            value = format_cell(parse_number(own[sample]) + parse_number(value))
+        own[sample] = value
 
     def fill(sample: str) -> str:
         return "" if sample not in present else "0" if present[sample] else "NA"
@@ -140,14 +143,21 @@ def write_parquet(
 def write_biom(
     path: str | os.PathLike[str], wide: Sequence[Mapping[str, str]], feature: Feature
 ) -> None:
-    """Write a wide table as BIOM 2.1 (HDF5), without samples that hold no number."""
+    """Write a wide table as BIOM 2.1 (HDF5).
+
+    BIOM has no word for what is not known: features without a number in any sample are left out,
+    then samples that still lack one.
+    """
     samples = [name for name in (wide[0] if wide else {}) if name != feature.identifier]
     matrix = np.array([[parse_number(row[s]) for s in samples] for row in wide], float)
     matrix = matrix.reshape(len(wide), len(samples))
-    known = ~np.isnan(matrix).any(axis=0) if len(wide) else np.zeros(0, bool)
+    served = ~np.isnan(matrix).all(axis=1)
+    matrix = matrix[served]
+    known = ~np.isnan(matrix).any(axis=0) & bool(served.any())
+    names = [row[feature.identifier] for row in wide]
     table = biom.Table(
         matrix[:, known],
-        [row[feature.identifier] for row in wide],
+        [name for name, keep in zip(names, served, strict=True) if keep],
         [sample for sample, keep in zip(samples, known, strict=True) if keep],
         type="Table",
     )

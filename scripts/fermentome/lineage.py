@@ -40,13 +40,32 @@ def parse_lineage(text: str) -> tuple[str, ...]:
                 f"lineage {text!r}: field {field!r} is not the next of {', '.join(PREFIXES)}"
             )
         position = PREFIXES.index(prefix)
-        names[position] = field[3:].replace("_", " ").strip()
+        names[position] = clean_name(field)
     return tuple(names)
 
 
 def format_lineage(names: tuple[str, ...]) -> str:
     """Lineage as text from the names of the seven ranks."""
     return ";".join(prefix + name for prefix, name in zip(PREFIXES, names, strict=True))
+
+
+def deepest_rank(names: tuple[str, ...]) -> int:
+    """Position in `RANKS` of the lowest rank that has a name.
+
+    >>> RANKS[deepest_rank(parse_lineage("d__Bacteria;p__Bacillota"))]
+    'phylum'
+    """
+    return max(position for position, name in enumerate(names) if name)
+
+
+def clean_name(name: str) -> str:
+    """Name of a taxon without rank prefix, with blanks for underscores.
+
+    >>> clean_name("g__Clostridium_A")
+    'Clostridium A'
+    """
+    name = name.strip()
+    return (name[3:] if name.startswith(PREFIXES) else name).replace("_", " ").strip()
 
 
 def genome_key(name: str) -> str:
@@ -93,7 +112,12 @@ def read_lineages(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
                     f"{path}, header: neither the column 'lineage' nor {missing[0]!r} is there;"
                     " give one lineage column, or the seven ranks domain to species"
                 )
-            lineages[key] = tuple(row[rank].strip() for rank in RANKS)
+            lineages[key] = tuple(clean_name(row[rank]) for rank in RANKS)
+        if not any(lineages[key]):
+            raise LineageError(
+                f"{path}, line {number}: genome {key!r} has no name at any rank; give at least"
+                " its domain"
+            )
     if not lineages:
         raise LineageError(f"{Path(path)}: no genome in the table")
     return lineages

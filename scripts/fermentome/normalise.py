@@ -8,7 +8,7 @@ compare (Nayfach & Pollard 2015, doi:10.1186/s13059-015-0611-7).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -219,67 +219,49 @@ def copies_per_genome(
 
 
 def detection_limit(
-    effective_lengths: Sequence[float], equivalents: GenomeEquivalents, minimum_fragments: int
+    single: Sequence[float],
+    equivalents: GenomeEquivalents,
+    minimum_fragments: int,
+    pooled: Sequence[float] = (),
 ) -> float:
-    """Copies per genome at which families would be detected together 19 times in 20.
+    """Copies per genome at which families would all be detected 19 times in 20.
 
     Parameters
     ----------
-    effective_lengths
-        Of the families that must all be detected.
+    single
+        Effective lengths of families that each need the minimum.
     minimum_fragments
-        Per family, see `fermentome.evidence.DetectionRule`.
+        Fragments that count as detection.
+    pooled
+        Effective lengths of k families of which each needs one fragment and all together need
+        k times the minimum.
 
     Returns
     -------
     float
-        The smallest copies at which, with a probability of 0.95, each of the k families has a
-        fragment and all together have ``k * minimum_fragments``, the counts being Poisson;
-        NaN if the genome equivalents are not known.
+        Counts are taken to be Poisson. NaN if the genome equivalents are not known.
     """
-    if math.isnan(equivalents.density) or not len(effective_lengths):
+    if math.isnan(equivalents.density) or not len(single) + len(pooled):
         return math.nan
-    rates = equivalents.density * np.asarray(effective_lengths, float)
+    alone = equivalents.density * np.asarray(single, float)
+    together = equivalents.density * np.asarray(pooled, float)
 
     def shortfall(log_copies: float) -> float:
-        expected = math.exp(log_copies) * rates
-        enough = minimum_fragments * len(rates)
-        # Distribution of the sum, over the cases in which every family has a fragment.
-        total = np.array([1.0])
-        for rate in expected:
-            seen = stats.poisson.pmf(np.arange(enough), rate)
-            seen[0] = 0.0
-            total = np.convolve(total, seen)[:enough]
-        every = float(np.prod(stats.poisson.sf(0, expected)))
-        return every - float(total.sum()) - CONFIDENCE
+        copies = math.exp(log_copies)
+        chance = float(np.prod(stats.poisson.sf(minimum_fragments - 1, copies * alone)))
+        if len(together):
+            chance *= _chance_of_sum(copies * together, minimum_fragments * len(together))
+        return chance - CONFIDENCE
 
-    centre = -math.log(float(rates.min()))
+    centre = -math.log(min([*alone, *together]))
     return math.exp(float(optimize.brentq(shortfall, centre - 10, centre + 10, xtol=1e-9)))
 
 
-def draw_copies(
-    fragments: Mapping[str, float],
-    effective_lengths: Mapping[str, float],
-    equivalents: GenomeEquivalents,
-    draws: int,
-    seed: int,
-) -> dict[str, np.ndarray]:
-    """Plausible copies per genome of every family, for intervals of what is computed from them.
-
-    Each family's count is drawn from its Jeffreys posterior, Gamma(n + 1/2), with the counts
-    divided by the dispersion; one draw of the genome equivalents is shared by all families.
-
-    Returns
-    -------
-    dict
-        Family to an array of shape (draws,), copies per genome.
-    """
-    generator = np.random.default_rng(seed)
-    dispersion = equivalents.dispersion
-    depth = generator.gamma(equivalents.fragments / dispersion, dispersion, draws)
-    density = depth / equivalents.effective_length
-    copies = {}
-    for family in sorted(fragments):
-        count = generator.gamma(fragments[family] / dispersion + 0.5, dispersion, draws)
-        copies[family] = count / effective_lengths[family] / density
-    return copies
+def _chance_of_sum(expected: np.ndarray, enough: int) -> float:
+    """Chance that Poisson counts are all at least 1 and add up to at least `enough`."""
+    total = np.array([1.0])
+    for rate in expected:
+        seen = stats.poisson.pmf(np.arange(enough), rate)
+        seen[0] = 0.0
+        total = np.convolve(total, seen)[:enough]
+    return float(np.prod(stats.poisson.sf(0, expected)) - total.sum())

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,6 @@ from fermentome.catalogue import Catalogue, CatalogueFiles, load_catalogue
 from fermentome.errors import EvidenceError, ReferenceFolderError
 from fermentome.evidence import (
     COMMUNITY,
-    DetectionRule,
     FamilyEvidence,
     SampleEvidence,
     median_lengths,
@@ -37,15 +37,17 @@ from fermentome.normalise import (
     fragment_effective_length,
     read_effective_length,
 )
+from fermentome.reference import read_reference
 from fermentome.scoring import (
     PRESENT,
     PathwayScore,
     ScoringRule,
     organism_evidence,
+    pathway_tier,
     score_products,
     score_sample,
 )
-from fermentome.tables import Cell, parse_number, read_table, write_table
+from fermentome.tables import Cell, iterate_table, parse_number, read_table, write_table
 from fermentome.taxonomy import UNCLASSIFIED
 
 FAMILY_COLUMNS = (
@@ -90,6 +92,10 @@ PRODUCT_COLUMNS = (
 TYPICAL_PROTEIN = 400
 """Amino acids; a family of this length stands for all in the depth status of a sample."""
 
+SHORTEST_READS = 75
+"""Nucleotides. 35 bits over 25 amino acids need 1.4 bits each, about 60 % identity; the catalogue's
+minimum scores were measured from 100 nt on (33 amino acids)."""
+
 PROTEIN_COLUMNS = ("protein", "family", "length_aa", "lineage")
 
 
@@ -103,7 +109,7 @@ def read_proteins(path: str | os.PathLike[str], catalogue: Catalogue) -> dict[st
     """
     genus = RANKS.index("genus")
     proteins = {}
-    for number, row in enumerate(read_table(path, PROTEIN_COLUMNS), start=2):
+    for number, row in enumerate(iterate_table(path, PROTEIN_COLUMNS), start=2):
         if row["family"] not in catalogue.families and row["family"] not in catalogue.single_copy:
             raise ReferenceFolderError(
                 f"{path}, line {number}: family {row['family']!r} is not in the catalogue;"
@@ -115,11 +121,80 @@ def read_proteins(path: str | os.PathLike[str], catalogue: Catalogue) -> dict[st
     return proteins
 
 
+REFERENCE_COLUMNS = ("family", "role", "proteins", "with_genus", "median_length_aa")
+
+
+def check_proteins(
+    folder: str | os.PathLike[str],
+    catalogue_files: CatalogueFiles,
+    table_path: str | os.PathLike[str],
+) -> None:
+    """Check a protein reference and write how many proteins each family of the catalogue has.
+
+    Raises
+    ------
+    ReferenceFolderError
+        If the folder is not what its manifest says, a family is unknown, or no single-copy
+        family is there.
+    """
+    catalogue = load_catalogue(catalogue_files)
+    known = [*catalogue.families, *catalogue.single_copy]
+    read_reference(Path(folder), known)
+    proteins = read_proteins(Path(folder, "proteins.tsv"), catalogue)
+    medians = median_lengths(proteins.values())
+    if medians.keys().isdisjoint(catalogue.single_copy):
+        raise ReferenceFolderError(
+            f"{folder}: no protein of a single-copy family; without them no copies per genome can"
+            " be stated. Add the families of single_copy.yaml"
+        )
+    counts = Counter(protein.family for protein in proteins.values())
+    named = Counter(protein.family for protein in proteins.values() if protein.genus)
+    write_table(
+        table_path,
+        REFERENCE_COLUMNS,
+        (
+            {
+                "family": family,
+                "role": catalogue.role(family),
+                "proteins": counts[family],
+                "with_genus": named[family],
+                "median_length_aa": medians.get(family),
+            }
+            for family in sorted(known)
+        ),
+    )
+
+
+ROUTE_COLUMNS = ("pathway", "name", "product", "tier", "evidence_scope", "caveat", "sources")
+
+
+def list_routes(catalogue_files: CatalogueFiles, table_path: str | os.PathLike[str]) -> None:
+    """Write what each reported pathway is, and what its call cannot say."""
+    catalogue = load_catalogue(catalogue_files)
+    write_table(
+        table_path,
+        ROUTE_COLUMNS,
+        (
+            {
+                "pathway": name,
+                "name": pathway.name,
+                "product": pathway.product,
+                "tier": pathway_tier(pathway, catalogue),
+                "evidence_scope": pathway.evidence_scope,
+                "caveat": " ".join(pathway.caveat.split()),
+                "sources": " ".join(pathway.sources),
+            }
+            for name, pathway in sorted(catalogue.pathways.items())
+            if pathway.reported
+        ),
+    )
+
+
 def genus_lineages(path: str | os.PathLike[str]) -> dict[str, frozenset[str]]:
     """Names of the ranks above each genus of a protein reference."""
     genus = RANKS.index("genus")
     names: dict[str, set[str]] = {}
-    for text in sorted({row["lineage"] for row in read_table(path, ["lineage"])}):
+    for text in sorted({row["lineage"] for row in iterate_table(path, ["lineage"])}):
         lineage = parse_lineage(text)
         if lineage[genus]:
             names.setdefault(lineage[genus], set()).update(filter(None, lineage[:genus]))
@@ -166,8 +241,8 @@ def function_status(
     flow: SampleFlow,
     assignment: Assignment,
     evidence: SampleEvidence,
-    detection: DetectionRule,
-    detectable_copies: float,
+    default_cover: float,
+    rule: ScoringRule,
 ) -> StageStatus:
     """Status of the functional annotation of a sample that has reads."""
     reads = flow.clean_reads
@@ -179,13 +254,19 @@ def function_status(
             " were sequenced; no copies per genome are stated"
         )
         return StageStatus(flow.sample, "function", LOW_DEPTH, reason, reads, hits)
-    width = read_effective_length(TYPICAL_PROTEIN, flow.read_length, 0.6)
+    if flow.read_length < SHORTEST_READS:
+        reason = (
+            f"reads of {flow.read_length:.0f} nt on average are too short: below {SHORTEST_READS}"
+            " nt only close relatives of the reference reach the score, and no genus is named"
+        )
+        return StageStatus(flow.sample, "function", LOW_DEPTH, reason, reads, hits)
+    width = read_effective_length(TYPICAL_PROTEIN, flow.read_length, default_cover)
     limit = detection_limit(
         [fragment_effective_length(width, evidence.library)],
         equivalents,
-        detection.minimum_fragments,
+        rule.minimum_fragments,
     )
-    if limit > detectable_copies:
+    if limit > rule.detectable_copies:
         reason = f"too few reads: a gene in fewer than {limit:.2g} of the genomes may be missed"
         return StageStatus(flow.sample, "function", LOW_DEPTH, reason, reads, hits)
     ratio = equivalents.interquartile_ratio
@@ -201,8 +282,7 @@ def quantify_sample(
     proteins_path: str | os.PathLike[str],
     catalogue_files: CatalogueFiles,
     min_genus_identity: float,
-    detection: DetectionRule,
-    detectable_copies: float,
+    rule: ScoringRule,
     families_path: str | os.PathLike[str],
     ambiguous_path: str | os.PathLike[str],
     depth_path: str | os.PathLike[str],
@@ -222,8 +302,8 @@ def quantify_sample(
         The catalogue and its schemas.
     min_genus_identity
         Per cent, see `fermentome.assign.genus_of`.
-    detection, detectable_copies
-        See `fermentome.scoring.ScoringRule`.
+    rule
+        Settings of the calls.
     families_path, ambiguous_path, depth_path, status_path
         Files to write: families by taxon, ambiguous fragments, genome equivalents, status.
     """
@@ -259,7 +339,9 @@ def quantify_sample(
             "equivalents": asdict(evidence.equivalents),
             "library": asdict(evidence.library),
         }
-        status = function_status(flow, assignment, evidence, detection, detectable_copies)
+        status = function_status(
+            flow, assignment, evidence, catalogue.default_acceptance.min_query_cover, rule
+        )
     write_table(families_path, FAMILY_COLUMNS, rows)
     write_table(ambiguous_path, AMBIGUOUS_COLUMNS, ambiguous)
     Path(depth_path).write_text(json.dumps(depth, indent=2) + "\n", encoding="utf-8")

@@ -33,6 +33,8 @@ __all__ = [
 #: What a sample or run may be called. Unanchored, for Snakemake's `wildcard_constraints`; `..` is
 #: refused apart.
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+# First columns of the wide tables, which have a column per sample.
+RESERVED_NAMES = frozenset({"taxon", "family", "pathway", "product"})
 #: How the name of a read file ends. Lower case only: fastp decides by the `.gz` whether to unpack.
 READ_FILE_PATTERN = r"\.(?:fastq|fq)(?:\.gz)?$"
 #: Columns that need no declaration, in the order of the template.
@@ -372,6 +374,9 @@ def _name_mistakes(row: _Row, column: str, value: str) -> list[_Mistake]:
         if column == "run":
             return []
         return [row.mistake(column, "is no sample name", "every row names its sample")]
+    if value in RESERVED_NAMES and column == "sample":
+        hint = f"it is the header of a column of the tables; for example '{value}_1'"
+        return [row.mistake(column, "cannot be the name of a sample", hint)]
     if _NAME.fullmatch(value) and ".." not in value:
         return []
     if value.startswith("#"):

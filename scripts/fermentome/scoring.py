@@ -10,26 +10,28 @@ Definitions, for a pathway in one sample (families in copies per genome equivale
 - pathway copies = min(harmonic mean over required steps, geometric mean over diagnostic
   steps). A missing diagnostic step is never filled in: a pathway called from shared steps
   alone is the error that the catalogue exists to prevent;
-- families are detected as `fermentome.evidence.DetectionRule` says, a set of markers together;
-- a step is detected if one alternative has all its subunits detected, alone or as part of a
-  detected set of markers; completeness = detected required steps / required steps;
-- present: one set of markers detected, completeness reached, and the evidence lies where the
-  pathway's scope demands it: anywhere (community), in one genus (taxon), or in one genus where
-  that can be shown and else pooled, which the row says (taxon_preferred). indeterminate: markers
-  detected, but not the rest. Without the markers: absent if the sample is deep enough to have
-  shown them, else below_detection.
+- where the scope is ``taxon``, the copies are the sum over the genera that hold the route, each
+  scored alone; genes scattered over other genera are not copies of the route;
+- fragments of a lineage for which the route is never called are left out before anything else;
+- families are detected as `is_detected` says; a step is detected if one alternative is, or is
+  part of a detected set of markers; completeness = detected required steps / required steps;
+- present: one set of markers and every diagnostic step detected, completeness reached, and the
+  evidence lies where the scope demands it: anywhere (community), in one genus (taxon), or in one
+  genus where that can be shown and else pooled, which the row says (taxon_preferred).
+  indeterminate: markers detected, but not the rest. Without the markers: absent if the sample
+  is deep enough to have shown them, else below_detection.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
+from scipy import stats
 
 from fermentome.assign import UNASSIGNED
 from fermentome.catalogue import Catalogue, Pathway, Step
-from fermentome.evidence import COMMUNITY, DetectionRule, SampleEvidence
-from fermentome.normalise import CONFIDENCE, detection_limit, draw_copies
+from fermentome.evidence import COMMUNITY, FamilyEvidence, SampleEvidence
+from fermentome.normalise import CONFIDENCE, detection_limit
 
 PRESENT, INDETERMINATE, ABSENT, BELOW = "present", "indeterminate", "absent", "below_detection"
 
@@ -40,19 +42,17 @@ class ScoringRule:
 
     Attributes
     ----------
-    detection
-        When a family counts as detected.
+    minimum_fragments, minimum_positions
+        Fragments, and distinct alignment starts among them, from which a family counts as
+        detected. Two copies of one molecule made by PCR are one position.
     detectable_copies
         A route is called absent only in a sample whose detection limit is at most this many
         copies per genome.
-    draws, seed
-        Of the interval of the pathway copies.
     """
 
-    detection: DetectionRule
+    minimum_fragments: int
+    minimum_positions: int
     detectable_copies: float
-    draws: int
-    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,11 @@ class PathwayScore:
         Required steps that were not detected.
     fragments
         Fragments of the marker families.
+    ci_low, ci_high
+        NaN for a single taxon, whose copies are a share of the community's.
     detection_limit
-        Copies per genome at which the best set of markers would be detected in 95 % of
-        samples; NaN for a single taxon.
+        Copies per genome at which each set of markers would be detected in 95 % of samples
+        of this depth; NaN for a single taxon.
     reason
         Why the call is not plainly ``present``; empty otherwise.
     """
@@ -122,18 +124,6 @@ def pathway_value(steps: Sequence[Step], copies: Mapping[str, float]) -> float:
     return min(bounds)
 
 
-def detected_steps(
-    steps: Iterable[Step], is_detected: Callable[[str], bool]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Ids of the steps that are detected, and of those that are not."""
-    found: list[str] = []
-    missing: list[str] = []
-    for step in steps:
-        hit = any(all(is_detected(family) for family in group) for group in step.alternatives)
-        (found if hit else missing).append(step.id)
-    return tuple(found), tuple(missing)
-
-
 def pathway_tier(pathway: Pathway, catalogue: Catalogue) -> str:
     """Tier of a pathway: the best tier among the families of its strongest set of markers."""
     tiers = [
@@ -148,17 +138,230 @@ def marker_families(pathway: Pathway) -> tuple[str, ...]:
     return tuple(dict.fromkeys(family for group in pathway.required_markers for family in group))
 
 
-def is_vetoed(pathway: Pathway, genus: str, lineages: Mapping[str, frozenset[str]]) -> bool:
-    """Whether a genus belongs to a lineage for which the pathway is never called.
+def diagnostic_families(pathway: Pathway) -> frozenset[str]:
+    """All families that stand in a diagnostic step."""
+    return frozenset(
+        family
+        for step in pathway.steps
+        if step.diagnostic
+        for group in step.alternatives
+        for family in group
+    )
+
+
+def is_detected(
+    rows: Sequence[FamilyEvidence | None],
+    diagnostic: Sequence[bool],
+    rule: ScoringRule,
+    shallow: bool,
+) -> bool:
+    """Whether families that are evidence together are all detected.
+
+    Each needs the minimum of fragments and of positions. In a shallow sample the diagnostic ones
+    are taken together, because the routes with the most markers would be lost first: each by
+    at least one fragment, k of them by k times the minimum, and one that is below the minimum
+    must be so by chance at the depth of the others (Poisson, 5 %). One stray fragment beside an
+    abundant marker is thus no evidence.
 
     Parameters
     ----------
-    genus
-        Taxon of the evidence.
-    lineages
-        Names of all ranks above each genus.
+    rows
+        Families; None where a family was not seen at all.
+    diagnostic
+        Whether each is of a diagnostic step.
+    shallow
+        Whether the sample may miss single families, see `is_shallow`.
     """
-    return pathway.is_vetoed(lineages.get(genus, frozenset()) | {genus})
+    seen = [row for row in rows if row is not None]
+    if len(seen) < len(rows):
+        return False
+
+    def alone(row: FamilyEvidence) -> bool:
+        return row.fragments >= rule.minimum_fragments and row.positions >= rule.minimum_positions
+
+    pooled = [row for row, is_diagnostic in zip(seen, diagnostic, strict=True) if is_diagnostic]
+    if not shallow or len(pooled) < 2:
+        return all(map(alone, seen))
+    others = [row for row, is_diagnostic in zip(seen, diagnostic, strict=True) if not is_diagnostic]
+    fragments = sum(row.fragments for row in pooled)
+    length = sum(row.effective_length for row in pooled)
+
+    def by_chance(row: FamilyEvidence) -> bool:
+        density = (fragments - row.fragments) / (length - row.effective_length)
+        expected = density * row.effective_length
+        return bool(stats.poisson.cdf(row.fragments, expected) >= 1 - CONFIDENCE)
+
+    return (
+        all(map(alone, others))
+        and all(row.fragments >= 1 and (alone(row) or by_chance(row)) for row in pooled)
+        and fragments >= rule.minimum_fragments * len(pooled)
+        and sum(row.positions for row in pooled) >= rule.minimum_positions * len(pooled)
+    )
+
+
+def without_taxa(evidence: SampleEvidence, taxa: frozenset[str]) -> SampleEvidence:
+    """Evidence without the fragments of some genera."""
+    families = {}
+    for family, rows in evidence.families.items():
+        if taxa.isdisjoint(rows):
+            families[family] = rows
+            continue
+        kept = {t: row for t, row in rows.items() if t not in taxa and t != COMMUNITY}
+        places = sum(row.positions for row in kept.values())
+        whole = rows[COMMUNITY]
+        fragments = sum((row.fragments for row in kept.values()), 0.0)
+        families[family] = kept | {
+            COMMUNITY: whole.with_fragments(
+                fragments, min(places, whole.positions), evidence.equivalents
+            )
+        }
+    return SampleEvidence(families, evidence.equivalents, evidence.library)
+
+
+class Examination:
+    """One pathway looked for in one sample.
+
+    Parameters
+    ----------
+    pathway
+        The pathway.
+    evidence
+        Families of the sample, without genera for which the pathway is never called.
+    rule
+        Settings of the calls.
+    """
+
+    def __init__(self, pathway: Pathway, evidence: SampleEvidence, rule: ScoringRule) -> None:
+        self.pathway = pathway
+        self.evidence = evidence
+        self.rule = rule
+        self.known = evidence.families.keys()
+        self.diagnostic = diagnostic_families(pathway)
+        self.marker_sets = [g for g in pathway.required_markers if self.known >= set(g)]
+        self.shallow = self._is_shallow()
+
+    def _is_shallow(self) -> bool:
+        """Whether a single diagnostic family could be missed at the copies that must show."""
+        limits = [
+            detection_limit(
+                [self.evidence.community(family).effective_length],
+                self.evidence.equivalents,
+                self.rule.minimum_fragments,
+            )
+            for family in sorted(self.diagnostic & self.known)
+        ]
+        return any(math.isnan(limit) or limit > self.rule.detectable_copies for limit in limits)
+
+    def detects(self, families: Sequence[str], taxon: str) -> bool:
+        """Whether families are detected together in a taxon."""
+        rows = [self.evidence.families.get(family, {}).get(taxon) for family in families]
+        diagnostic = [family in self.diagnostic for family in families]
+        return is_detected(rows, diagnostic, self.rule, self.shallow)
+
+    def markers(self, taxon: str) -> frozenset[str]:
+        """Families of the sets of markers that are detected in a taxon."""
+        sets = [group for group in self.marker_sets if self.detects(group, taxon)]
+        return frozenset(family for group in sets for family in group)
+
+    def missing_steps(self, taxon: str) -> tuple[str, ...]:
+        """Required steps that are not detected in a taxon."""
+        markers = self.markers(taxon)
+        return tuple(
+            step.id
+            for step in self.pathway.steps
+            if step.required
+            and not any(
+                markers.issuperset(group) or self.detects(group, taxon)
+                for group in step.alternatives
+            )
+        )
+
+    def completeness(self, taxon: str) -> float:
+        """Detected share of the required steps in a taxon."""
+        required = sum(step.required for step in self.pathway.steps)
+        return 1 - len(self.missing_steps(taxon)) / required
+
+    def served_steps(self) -> list[Step]:
+        """Steps of which the reference holds an alternative."""
+        return [
+            step
+            for step in self.pathway.steps
+            if any(self.known >= set(group) for group in step.alternatives)
+        ]
+
+    def unserved_families(self) -> list[str]:
+        """Markers, and families of required steps, that the reference lacks where it matters."""
+        served = {step.id for step in self.served_steps()}
+        wanted = [*marker_families(self.pathway)]
+        for step in self.pathway.steps:
+            if step.required and step.id not in served:
+                wanted += [family for group in step.alternatives for family in group]
+        return [family for family in dict.fromkeys(wanted) if family not in self.known]
+
+    def lacks_diagnostic(self, taxon: str) -> tuple[str, ...]:
+        """Diagnostic steps that the reference could show and that a taxon lacks."""
+        served = {step.id for step in self.served_steps() if step.diagnostic}
+        return tuple(step for step in self.missing_steps(taxon) if step in served)
+
+    def holds_route(self, taxon: str) -> bool:
+        """Whether markers, diagnostic steps and enough of the others are in a taxon."""
+        return (
+            bool(self.markers(taxon))
+            and not self.lacks_diagnostic(taxon)
+            and self.completeness(taxon) >= self.pathway.min_completeness
+        )
+
+    def genera(self) -> list[str]:
+        """Genera, and ``unassigned``, that hold a fragment of a diagnostic family."""
+        return sorted(
+            {
+                taxon
+                for family in self.diagnostic & self.known
+                for taxon, row in self.evidence.families[family].items()
+                if taxon != COMMUNITY and row.fragments
+            }
+        )
+
+    def fragments(self, taxon: str) -> float:
+        """Fragments of the marker families in a taxon."""
+        rows = (
+            self.evidence.families.get(family, {}).get(taxon)
+            for family in marker_families(self.pathway)
+        )
+        return sum((row.fragments for row in rows if row), 0.0)
+
+    def copies(self, taxon: str) -> tuple[float, float, float]:
+        """Copies of the pathway in a taxon, with an interval.
+
+        The value grows with each family, so the values at the families' lower and at their
+        upper bounds enclose it. This is wider than needed where many families take part.
+        """
+        rows = {
+            family: taxa[taxon] for family, taxa in self.evidence.families.items() if taxon in taxa
+        }
+        steps = self.served_steps()
+        value = pathway_value(steps, {family: row.copies for family, row in rows.items()})
+        if value:  # a step that is filled in is so in the bounds as well
+            rows = {family: row for family, row in rows.items() if row.fragments}
+        low = pathway_value(steps, {family: row.ci_low for family, row in rows.items()})
+        high = pathway_value(steps, {family: row.ci_high for family, row in rows.items()})
+        return value, low, high
+
+    def detection_limit(self) -> float:
+        """Copies per genome at which any set of markers would be detected in 95 % of samples."""
+        limits = []
+        for group in self.marker_sets:
+            lengths = {f: self.evidence.community(f).effective_length for f in group}
+            pooled = [f for f in group if f in self.diagnostic] if self.shallow else []
+            limits.append(
+                detection_limit(
+                    [length for family, length in lengths.items() if family not in pooled],
+                    self.evidence.equivalents,
+                    self.rule.minimum_fragments,
+                    [lengths[family] for family in pooled],
+                )
+            )
+        return max(limits, default=math.nan)
 
 
 def score_pathway(
@@ -167,133 +370,116 @@ def score_pathway(
     catalogue: Catalogue,
     rule: ScoringRule,
     lineages: Mapping[str, frozenset[str]],
-    draws: Mapping[str, np.ndarray],
 ) -> list[PathwayScore]:
-    """Score a pathway in the community, then in every taxon that carries a diagnostic family.
-
-    The community's copies are split among taxa by `taxon_shares`, so that they add up to the
-    community's, ``unassigned`` included.
+    """Score a pathway in the community, then in every genus that holds a diagnostic family.
 
     Returns
     -------
     list of PathwayScore
-        Community first, then taxa by name.
+        Community first, then taxa by name. The copies of the taxa add up to the community's.
+
+    Parameters
+    ----------
+    lineages
+        Names of all ranks above each genus of the reference.
     """
-    known = frozenset(evidence.families)
-    unserved = [family for family in marker_families(pathway) if family not in known]
-    copies = {family: evidence.community(family).copies for family in known}
-    served = any(known.issuperset(group) for group in pathway.required_markers)
-
-    def are_detected(families: Sequence[str], taxon: str) -> bool:
-        rows = [evidence.families.get(family, {}).get(taxon) for family in families]
-        return rule.detection.is_met(rows)
-
-    def markers_in(taxon: str) -> frozenset[str]:
-        sets = [group for group in pathway.required_markers if are_detected(group, taxon)]
-        return frozenset(family for group in sets for family in group)
-
-    def has_markers(taxon: str) -> bool:
-        return bool(markers_in(taxon))
-
-    def detected_in(taxon: str) -> Callable[[str], bool]:
-        markers = markers_in(taxon)
-
-        def is_detected(family: str) -> bool:
-            return family in markers or are_detected([family], taxon)
-
-        return is_detected
-
-    def completeness_in(taxon: str) -> tuple[float, tuple[str, ...]]:
-        required = [step for step in pathway.steps if step.required]
-        found, missing = detected_steps(required, detected_in(taxon))
-        return len(found) / len(required), missing
-
-    diagnostic = sorted(
-        {
-            family
-            for step in pathway.steps
-            if step.diagnostic
-            for group in step.alternatives
-            for family in group
-            if family in known
-        }
-    )
-    taxa = sorted(
-        {
-            taxon
-            for family in diagnostic
-            for taxon, row in evidence.families[family].items()
-            if taxon != COMMUNITY and row.fragments
-        }
-    )
-    named = [taxon for taxon in taxa if taxon != UNASSIGNED]
-    carriers = [
+    vetoed = frozenset(
         taxon
-        for taxon in named
-        if has_markers(taxon)
-        and completeness_in(taxon)[0] >= pathway.min_completeness
-        and not is_vetoed(pathway, taxon, lineages)
-    ]
-
-    limit = _detection_limit(pathway, evidence, rule)
-    share, missing = completeness_in(COMMUNITY)
-    call, reason = PRESENT, ""
-    if not served:
-        call, reason = INDETERMINATE, f"the reference holds no {', '.join(unserved)}"
-    elif not has_markers(COMMUNITY):
-        deep = not math.isnan(limit) and limit <= rule.detectable_copies
-        call = ABSENT if deep else BELOW
-        reason = "markers not detected"
-    elif share < pathway.min_completeness:
-        call, reason = INDETERMINATE, f"steps not detected: {', '.join(missing)}"
-    elif pathway.evidence_scope == "taxon" and not carriers:
-        call, reason = INDETERMINATE, "no one genus holds all markers and enough steps"
-    elif named and all(is_vetoed(pathway, taxon, lineages) for taxon in named):
-        call, reason = INDETERMINATE, "only in taxa for which the route is never called"
-    elif pathway.evidence_scope == "taxon_preferred" and not carriers:
-        reason = "pooled evidence: no one genus holds all markers and enough steps"
+        for family in diagnostic_families(pathway)
+        for taxon in evidence.families.get(family, {})
+        if pathway.is_vetoed(lineages.get(taxon, frozenset()) | {taxon})
+    )
+    found = Examination(pathway, without_taxa(evidence, vetoed), rule)
+    taxa = found.genera()
+    carriers = [taxon for taxon in taxa if taxon != UNASSIGNED and found.holds_route(taxon)]
+    call, reason = decide_call(found, carriers)
+    if call in {ABSENT, BELOW} and Examination(pathway, evidence, rule).markers(COMMUNITY):
+        call = INDETERMINATE
+        reason = f"markers only in {', '.join(sorted(vetoed))}: never called there"
 
     value = low = high = math.nan
-    if served and draws:
-        steps = [s for s in pathway.steps if any(known.issuperset(g) for g in s.alternatives)]
-        value = pathway_value(steps, copies)
-        # A step that was not seen is filled in, if at all, in the draws as in the estimate.
-        drawn = {f: values for f, values in draws.items() if copies[f] or not value}
-        low, high = _interval(steps, drawn, value)
+    parts: dict[str, float] = dict.fromkeys(taxa, math.nan)
+    if found.marker_sets and not math.isnan(evidence.equivalents.density):
+        value, low, high = found.copies(COMMUNITY)
+        if pathway.evidence_scope == "taxon":
+            own = {taxon: found.copies(taxon) for taxon in carriers}
+            parts = {taxon: own[taxon][0] if taxon in own else 0.0 for taxon in taxa}
+            value = sum(parts.values(), 0.0)
+            low = sum((copies[1] for copies in own.values()), 0.0)
+            high = max(high, value)
+        else:
+            shares = taxon_shares(pathway, found.evidence, taxa)
+            parts = {taxon: value * share for taxon, share in shares.items()}
+            taxa = sorted(parts)
+    if call == PRESENT and value == 0:
+        call, reason = INDETERMINATE, f"steps not seen: {', '.join(found.missing_steps(COMMUNITY))}"
+
     tier = pathway_tier(pathway, catalogue)
-    markers = [family for family in marker_families(pathway) if family in known]
-
-    def fragments_in(taxon: str) -> float:
-        rows = (evidence.families[family].get(taxon) for family in markers)
-        return sum(row.fragments for row in rows if row)
-
-    scores = [
+    rows = [(COMMUNITY, value, low, high, call, reason, found.detection_limit())]
+    for taxon in taxa:
+        if taxon in carriers:
+            own_call, why = PRESENT, ""
+        else:
+            own_call = INDETERMINATE
+            gaps = found.missing_steps(taxon)
+            why = (
+                "no genus agreed on"
+                if taxon == UNASSIGNED
+                else f"not detected: {', '.join(gaps) or 'markers'}"
+            )
+        rows.append((taxon, parts[taxon], math.nan, math.nan, own_call, why, math.nan))
+    return [
         PathwayScore(
-            pathway.id, COMMUNITY, pathway.product, value, low, high, share, call, tier,
-            missing, fragments_in(COMMUNITY), limit, reason,
+            pathway=pathway.id,
+            taxon=taxon,
+            product=pathway.product,
+            copies=copies,
+            ci_low=ci_low,
+            ci_high=ci_high,
+            completeness=found.completeness(taxon),
+            call=taxon_call,
+            tier=tier,
+            missing_steps=found.missing_steps(taxon),
+            fragments=found.fragments(taxon),
+            detection_limit=limit,
+            reason=taxon_reason,
         )
-    ]  # fmt: skip
-    shares = taxon_shares(pathway, evidence, named)
-    for taxon in taxa if UNASSIGNED in taxa or not shares[UNASSIGNED] else [*taxa, UNASSIGNED]:
-        part = shares[taxon]
-        within, gaps = completeness_in(taxon)
-        own, why = PRESENT, ""
-        if taxon == UNASSIGNED:
-            own, why = INDETERMINATE, "no genus agreed on"
-        elif is_vetoed(pathway, taxon, lineages):
-            own, why = INDETERMINATE, "taxon for which the route is never called"
-        elif taxon not in carriers:
-            own, why = (
-                INDETERMINATE,
-                f"steps or markers not detected: {', '.join(gaps) or 'markers'}",
-            )
-        scores.append(
-            PathwayScore(
-                pathway.id, taxon, pathway.product, value * part, low * part, high * part,
-                within, own, tier, gaps, fragments_in(taxon), math.nan, why,
-            )
-        )  # fmt: skip
-    return scores
+        for taxon, copies, ci_low, ci_high, taxon_call, taxon_reason, limit in rows
+    ]
+
+
+def decide_call(found: Examination, carriers: Sequence[str]) -> tuple[str, str]:
+    """Call of a pathway in the community, and why it is not plainly present.
+
+    Parameters
+    ----------
+    found
+        What was found.
+    carriers
+        Genera that hold the route by themselves.
+    """
+    pathway = found.pathway
+    unserved = found.unserved_families()
+    lacking = f"the reference holds no {', '.join(unserved)}" if unserved else ""
+    missing = found.missing_steps(COMMUNITY)
+    if not found.marker_sets:
+        return INDETERMINATE, lacking
+    if not found.markers(COMMUNITY):
+        limit = found.detection_limit()
+        deep = not math.isnan(limit) and limit <= found.rule.detectable_copies
+        reason = "; ".join(filter(None, ["markers not detected", lacking]))
+        return (ABSENT if deep else BELOW), reason
+    if found.lacks_diagnostic(COMMUNITY):
+        lost = ", ".join(found.lacks_diagnostic(COMMUNITY))
+        return INDETERMINATE, f"diagnostic steps not detected: {lost}"
+    if found.completeness(COMMUNITY) < pathway.min_completeness:
+        reason = f"steps not detected: {', '.join(missing)}"
+        return INDETERMINATE, "; ".join(filter(None, [reason, lacking]))
+    if pathway.evidence_scope == "taxon" and not carriers:
+        return INDETERMINATE, "no one genus holds all markers and enough steps"
+    if pathway.evidence_scope == "taxon_preferred" and not carriers:
+        return PRESENT, "pooled evidence: no one genus holds all markers and enough steps"
+    return PRESENT, ""
 
 
 def taxon_shares(
@@ -308,7 +494,7 @@ def taxon_shares(
     Parameters
     ----------
     taxa
-        Genera.
+        Genera; ``unassigned`` among them is what is left.
     """
 
     def density(family: str) -> float:
@@ -323,44 +509,17 @@ def taxon_shares(
     wholes = {family: evidence.community(family).fragments for family in families}
     shares: dict[str, float] = {}
     for taxon in taxa:
-        parts = [
-            evidence.families[family][taxon].fragments / whole
-            if whole and taxon in evidence.families[family]
-            else 0.0
-            for family, whole in wholes.items()
-        ]
-        shares[taxon] = min(parts, default=0.0)
-    found = any(wholes.values())
-    shares[UNASSIGNED] = max(1.0 - sum(shares.values()), 0.0) if found else 0.0
+        if taxon != UNASSIGNED:
+            parts = [
+                evidence.families[family][taxon].fragments / whole
+                if whole and taxon in evidence.families[family]
+                else 0.0
+                for family, whole in wholes.items()
+            ]
+            shares[taxon] = min(parts, default=0.0)
+    if any(wholes.values()):
+        shares[UNASSIGNED] = max(1.0 - sum(shares.values()), 0.0)
     return shares
-
-
-def _detection_limit(pathway: Pathway, evidence: SampleEvidence, rule: ScoringRule) -> float:
-    limits = [
-        detection_limit(
-            [evidence.community(family).effective_length for family in group],
-            evidence.equivalents,
-            rule.detection.minimum_fragments,
-        )
-        for group in pathway.required_markers
-        if all(family in evidence.families for family in group)
-    ]
-    return min(limits, default=math.nan)
-
-
-def _interval(
-    steps: Sequence[Step], draws: Mapping[str, np.ndarray], value: float
-) -> tuple[float, float]:
-    families = {f for step in steps for group in step.alternatives for f in group}
-    used = sorted(families & draws.keys())
-    count = len(next(iter(draws.values())))
-    values = np.array(
-        [pathway_value(steps, {f: float(draws[f][i]) for f in used}) for i in range(count)]
-    )
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    # The minimum over noisy steps is below the plug-in value on average.
-    return (min(float(low), value) if value else 0.0), max(float(high), value)
 
 
 def score_sample(
@@ -378,20 +537,11 @@ def score_sample(
     lineages
         Names of all ranks above each genus of the reference.
     """
-    draws: Mapping[str, np.ndarray] = {}
-    if not math.isnan(evidence.equivalents.density):
-        draws = draw_copies(
-            {family: evidence.community(family).fragments for family in evidence.families},
-            {family: evidence.community(family).effective_length for family in evidence.families},
-            evidence.equivalents,
-            rule.draws,
-            rule.seed,
-        )
     scores: list[PathwayScore] = []
     for name in sorted(catalogue.pathways):
         pathway = catalogue.pathways[name]
         if pathway.reported:
-            scores += score_pathway(pathway, evidence, catalogue, rule, lineages, draws)
+            scores += score_pathway(pathway, evidence, catalogue, rule, lineages)
     return scores
 
 
@@ -402,9 +552,8 @@ class ProductScore:
     Attributes
     ----------
     copies, ci_low, ci_high
-        Sums over the routes that are called present; 0 where none is. The sum of the bounds
-        is an interval of at least 95 %: it is exact if the routes err together, and wider
-        than needed if they err apart.
+        Sums over the routes that are called present; 0 where none is. The bounds are sums of
+        the routes' bounds.
     routes
         Ids of the routes that are called present.
     """
@@ -440,7 +589,7 @@ def score_products(scores: Sequence[PathwayScore]) -> list[ProductScore]:
 def organism_evidence(
     scores: Sequence[PathwayScore], genera: frozenset[str] | None
 ) -> dict[tuple[str, str], str]:
-    """Whether the taxonomic profile, made from other reads of the genomes, sees the carriers.
+    """Whether the taxonomic profile, made without the protein reference, sees the carriers.
 
     Parameters
     ----------
@@ -453,7 +602,7 @@ def organism_evidence(
     -------
     dict
         By (pathway, taxon): ``supported`` if the genus is in the profile (for the community:
-        if genera that are hold at least half of the copies that could be given to a genus),
+        if genera that are hold at least half of the marker fragments that were given to one),
         ``unsupported`` if not, ``not_assessed`` without a profile or without a genus.
     """
     evidence = {}

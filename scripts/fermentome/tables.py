@@ -3,7 +3,7 @@
 import csv
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -60,10 +60,10 @@ def write_table(
             handle.write("\t".join(cells) + "\n")
 
 
-def read_table(
+def iterate_table(
     path: str | os.PathLike[str], columns: Sequence[str] | None = None
-) -> list[dict[str, str]]:
-    """Rows of a TSV as text.
+) -> Iterator[dict[str, str]]:
+    """Rows of a TSV as text, one after the other.
 
     Parameters
     ----------
@@ -89,7 +89,6 @@ def read_table(
             raise TableError(
                 f"{path}, header: column {missing[0]!r} is missing; found {', '.join(header)}"
             )
-        rows = []
         for cells in reader:
             if not cells:
                 continue
@@ -97,8 +96,14 @@ def read_table(
                 raise TableError(
                     f"{path}, line {reader.line_num}: {len(cells)} cells, {len(header)} expected"
                 )
-            rows.append(dict(zip(header, cells, strict=True)))
-    return rows
+            yield dict(zip(header, cells, strict=True))
+
+
+def read_table(
+    path: str | os.PathLike[str], columns: Sequence[str] | None = None
+) -> list[dict[str, str]]:
+    """All rows that `iterate_table` gives."""
+    return list(iterate_table(path, columns))
 
 
 def parse_number(text: str) -> float:

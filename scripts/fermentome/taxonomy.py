@@ -5,6 +5,7 @@ for coverage (Shaw & Yu 2024, doi:10.1038/s41587-024-02412-y). It says which sha
 reads comes from genomes that the database does not hold; that share is a row of the table.
 """
 
+import itertools
 import math
 import os
 import statistics
@@ -29,7 +30,14 @@ from fermentome.flow import (
     read_flow,
     write_statuses,
 )
-from fermentome.lineage import SEQUENCE_SUFFIXES, format_lineage, genome_key, read_lineages
+from fermentome.lineage import (
+    RANKS,
+    SEQUENCE_SUFFIXES,
+    deepest_rank,
+    format_lineage,
+    genome_key,
+    read_lineages,
+)
 from fermentome.tables import write_table
 
 UNCLASSIFIED = "unclassified"
@@ -188,8 +196,9 @@ def profile_reads(
     Parameters
     ----------
     paired, single
-        FASTQ files: interleaved pairs, and single reads. A sample with both is sketched as
-        single reads, so that all reads stand in one sketch.
+        FASTQ files: interleaved pairs, and single reads. Of a sample with both, the single
+        reads and the first mates are used: a sketch of single reads would count the overlap
+        of two mates twice and take it for depth.
     reference
         sylph database, see `load_database`.
     lineages
@@ -207,7 +216,8 @@ def profile_reads(
     """
     sketcher = pysylph.Sketcher(c=reference[0].c, k=reference[0].k)
     if single:
-        sample = sketcher.sketch_single("sample", _single_reads([*paired, *single]))
+        reads = itertools.chain(_single_reads(single), _mates(paired, 0))
+        sample = sketcher.sketch_single("sample", reads)
     else:
         sample = sketcher.sketch_paired("sample", _mates(paired, 0), _mates(paired, 1))
     profiler = pysylph.Profiler(
@@ -314,8 +324,8 @@ def summarise_species(
     known = 1.0 if known > 1 - ROUNDING else known
     species = [
         TaxonAbundance(
-            taxon=lineage[-1] or next(name for name in reversed(lineage) if name),
-            rank="species",
+            taxon=lineage[deepest_rank(lineage)],
+            rank=RANKS[deepest_rank(lineage)],
             lineage=format_lineage(lineage),
             relative_abundance=sum(values[0] for values in group) * known,
             sequence_abundance=sum(values[1] for values in group),
@@ -402,7 +412,12 @@ def profile_sample(
     else:
         reference = load_database(database)
         species = profile_reads(
-            paired, single, reference, read_lineages(lineages_path), minimum_ani, minimum_kmers
+            paired if flow.paired_fragments else [],
+            single if flow.single_fragments else [],
+            reference,
+            read_lineages(lineages_path),
+            minimum_ani,
+            minimum_kmers,
         )
         limit = detectable_abundance(flow.clean_bases, median_genome_size(reference))
         status = taxonomy_status(flow, species, limit, low_depth_abundance)

@@ -588,7 +588,7 @@ def test_dropped_sample_only_joins_again(rerun, demo):
 
 def test_other_scoring_settings_do_not_search_again(rerun, demo):
     (rerun / "config/config.yaml").write_text(
-        demo.config + "\nscoring:\n  seed: 2\n", encoding="utf-8"
+        demo.config + "\nscoring:\n  minimum_positions: 3\n", encoding="utf-8"
     )
     planned = plan(rerun, snakefile=demo.snakefile)
     assert "score_pathways" in planned.rules
@@ -600,7 +600,7 @@ def test_edited_library_runs_the_scripts_again(rerun, demo):
         planned = plan(rerun, snakefile=demo.snakefile)
     scripts = {path.stem for path in (ROOT / "scripts").glob("*.py")}
     assert scripts <= planned.rules
-    assert planned.rules.isdisjoint({"index_host", "index_proteins"})
+    assert planned.rules.isdisjoint({"index_host"})
     assert nothing_to_do(rerun, snakefile=demo.snakefile)
 
 
@@ -615,7 +615,7 @@ def test_edited_catalogue_scores_every_sample_again(rerun, demo):
         planned = plan(rerun, snakefile=demo.snakefile)
     for rule in ("assign_fragments", "score_pathways"):
         assert {job.sample for job in planned.of(rule)} == set(SAMPLES)
-    assert planned.rules.isdisjoint({"ingest_reads", "sketch_genomes", "index_proteins"})
+    assert planned.rules.isdisjoint({"ingest_reads", "sketch_genomes", "index_host"})
 
 
 def test_report_reads_what_was_written(demo):

@@ -109,9 +109,23 @@ def test_short_alignment_names_no_genus():
     assert counts(assign(hit("r:1", "B1", 60, length=29))) == {("but", UNASSIGNED): 1}
 
 
-def test_protein_of_unknown_origin_does_not_hide_a_known_one_close_by():
+def test_closer_relative_of_unknown_genus_leaves_the_fragment_unassigned():
     result = assign(hit("r:1", "B0", 61), hit("r:1", "B1", 60))
+    assert counts(result) == {("but", UNASSIGNED): 1}
+
+
+def test_equally_close_protein_of_unknown_genus_does_not_hide_a_known_one():
+    result = assign(hit("r:1", "B0", 60), hit("r:1", "B1", 60))
     assert counts(result) == {("but", "Faecalibacterium"): 1}
+
+
+def test_tie_of_sums_goes_to_the_decoy_whatever_the_floating_point():
+    # 40.1 + 43.2 and 40.0 + 43.3 are both 83.3.
+    result = assign(
+        hit("r:1/1", "B1", 40.1), hit("r:1/1", "X1", 40.0),
+        hit("r:1/2", "B1", 43.2), hit("r:1/2", "X1", 43.3),
+    )  # fmt: skip
+    assert {family for family, _ in counts(result)} == {"decoy_x"}
 
 
 def test_mates_that_name_two_genera_leave_the_fragment_unassigned():

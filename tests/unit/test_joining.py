@@ -68,6 +68,27 @@ def test_biom_loads_and_leaves_out_samples_without_numbers(joined):
     assert table.get_value_by_ids("P1", "a") == 0.5
 
 
+def test_biom_leaves_out_a_feature_that_no_sample_can_show(tmp_path):
+    columns = ["sample", "pathway", "taxon", "copies_per_genome"]
+    tables = []
+    for sample in "ab":
+        rows = [pathway(sample, "P1", "0.5"), pathway(sample, "P2", "NA")]
+        write_table(tmp_path / f"{sample}.tsv", columns, rows)
+        tables.append(tmp_path / f"{sample}.tsv")
+    outputs = {kind: tmp_path / f"out.{kind}" for kind in ("long", "wide", "parquet", "biom")}
+    join_feature("pathways", ["a", "b"], tables, outputs)
+    table = biom.load_table(str(outputs["biom"]))
+    assert (list(table.ids()), list(table.ids("observation"))) == (["a", "b"], ["P1"])
+
+
+def test_one_species_name_in_two_lineages_is_added_up():
+    rows = [
+        {"sample": "a", "taxon": "uncultured", "relative_abundance": "0.5"},
+        {"sample": "a", "taxon": "uncultured", "relative_abundance": "0.3"},
+    ]
+    assert widen(rows, TAXA, ["a"]) == [{"taxon": "uncultured", "a": "0.8"}]
+
+
 def test_biom_of_no_feature_at_all_loads(tmp_path):
     path = tmp_path / "a.tsv"
     write_table(path, ["sample", "pathway", "taxon", "copies_per_genome"], [])

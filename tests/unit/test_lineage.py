@@ -42,6 +42,21 @@ def test_table_with_ranks_and_table_with_lineage_agree(tmp_path):
     assert read_lineages(tmp_path / "a.tsv") == read_lineages(tmp_path / "b.tsv")
 
 
+def test_both_forms_of_the_table_name_split_genera_alike(tmp_path):
+    (tmp_path / "a.tsv").write_text("genome\tlineage\nx\td__Bacteria;g__Clostridium_A\n")
+    (tmp_path / "b.tsv").write_text(
+        "genome\tdomain\tphylum\tclass\torder\tfamily\tgenus\tspecies\n"
+        "x\td__Bacteria\t\t\t\t\tg__Clostridium_A\t\n"
+    )
+    assert read_lineages(tmp_path / "a.tsv") == read_lineages(tmp_path / "b.tsv")
+
+
+def test_genome_without_any_name_is_refused(tmp_path):
+    (tmp_path / "a.tsv").write_text("genome\tlineage\nx\td__;p__\n")
+    with pytest.raises(LineageError, match="'x' has no name at any rank"):
+        read_lineages(tmp_path / "a.tsv")
+
+
 def test_genome_that_stands_twice_is_refused(tmp_path):
     (tmp_path / "a.tsv").write_text(f"genome\tlineage\nx.fna\t{COLI}\nx.fna.gz\t{COLI}\n")
     with pytest.raises(LineageError, match="line 3: genome 'x' stands twice"):

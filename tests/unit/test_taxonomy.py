@@ -73,6 +73,22 @@ def test_single_reads_can_be_profiled(tmp_path, database):
     assert species[0].taxon == "Gtwo two"
 
 
+def test_overlapping_mates_beside_single_reads_are_not_counted_twice(tmp_path, database):
+    # Fragments of 200 with mates of 150: half of what the mates show is the same bases.
+    paired = write_pairs(tmp_path / "p.fastq", random_genome(1), 500, insert=200)
+    single = write_pairs(tmp_path / "s.fastq", random_genome(1), 20, seed=2)
+    species = profile_reads([paired], [single], database, LINEAGES, 95.0, 50)
+    assert species[0].taxon == "Gone one"
+    assert species[0].ani > 99
+    assert species[0].coverage == pytest.approx((500 + 40) * 150 / 200_000, rel=0.4)
+
+
+def test_genome_known_to_its_genus_only_says_so():
+    genus = parse_lineage("d__Bacteria;p__P;c__C;o__O;f__F;g__Gone;s__")
+    (row, _) = summarise_species([("a", 1.0, 0.5, 1.0, 99.0)], {"a": genus})
+    assert (row.taxon, row.rank) == ("Gone", "genus")
+
+
 def test_two_lanes_equal_their_concatenation(tmp_path, database):
     one = write_pairs(tmp_path / "1.fastq", random_genome(1), 2000, seed=1)
     two = write_pairs(tmp_path / "2.fastq", random_genome(1), 2000, seed=2)

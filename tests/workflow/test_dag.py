@@ -10,10 +10,10 @@ import pytest
 from snakemake_runs import ROOT, Job, plan, snakemake, write_config, write_project, write_sheet
 
 EVERYTHING = {
-    "assign_fragments", "check_outcome", "clean_reads", "collect_status", "index_host",
-    "index_proteins", "ingest_reads", "join_reads", "join_tables", "plot_carriers",
-    "plot_pathways", "plot_reads", "plot_taxa", "profile_taxa", "score_pathways", "search_reads",
-    "sketch_genomes", "summarise_reads",
+    "assign_fragments", "check_outcome", "check_proteins", "clean_reads", "collect_status",
+    "index_host", "index_proteins", "ingest_reads", "join_reads", "join_tables", "list_routes",
+    "plot_carriers", "plot_pathways", "plot_reads", "plot_taxa", "profile_taxa", "score_pathways",
+    "search_reads", "sketch_genomes", "summarise_reads",
 }  # fmt: skip
 NAME_OF_64 = "".join(f"{number:02d}" for number in range(32))
 TAXONOMY_RULES = {"sketch_genomes", "profile_taxa", "plot_taxa"}

@@ -33,11 +33,12 @@ rule index_host:
         "../../envs/clean.yaml"
     threads: 3
     resources:
+        # One part (-I), whatever its size: samtools cannot read the output of several.
         # A human genome of 3.1 Gb takes about 11 GB with the preset for short reads.
         mem_mb=megabytes_for(500, 15),
         runtime=minutes(60),
     shell:
-        "minimap2 -x sr -t {threads} -d {output.index:q} {input.fasta:q} &> {log:q}"
+        "minimap2 -x sr -I 1000G -t {threads} -d {output.index:q} {input.fasta:q} &> {log:q}"
 
 
 rule clean_reads:
@@ -133,8 +134,11 @@ rule clean_reads:
         trim | rename | without_host | gzip --no-name -1 > {output.reads:q}
 
         # The command line names this machine's folders, and MultiQC takes the sample's
-        # name from it.
-        sed -i -E 's|^(\\s*"command": ).*$|\\1"fastp --in1 {wildcards.sample}.{wildcards.run}.fastq.gz"|' {output.fastp:q}
+        # name from it. What fastp cut as adapters can be pieces of reads, of the host's
+        # too.
+        sed -i -E \
+            -e 's|^(\\s*"command": ).*$|\\1"fastp --in1 {wildcards.sample}.{wildcards.run}.fastq.gz"|' \
+            -e 's|^(\\s*"read[12]_adapter_counts": )\\{{[^}}]*\\}}|\\1{{}}|' {output.fastp:q}
         """
 
 

@@ -4,6 +4,7 @@ Inputs
     results/clean/{sample}/{run}.fastq.gz
     protein reference of the configuration: proteins.faa.gz, proteins.tsv
 Outputs
+    results/databases/proteins.tsv            proteins of the reference by family
     results/databases/proteins.dmnd
     results/function/{sample}.hits.tsv.gz     alignments (temporary)
     results/function/{sample}.families.tsv    one row per family and taxon
@@ -13,10 +14,38 @@ Outputs
 """
 
 
+rule check_proteins:
+    """Check the protein reference against its manifest and the catalogue."""
+    input:
+        manifest=f"{PROTEINS}/manifest.yaml",
+        fasta=f"{PROTEINS}/proteins.faa.gz",
+        proteins=f"{PROTEINS}/proteins.tsv",
+        catalogue=list(CATALOGUE.values()),
+        schemas=list(SCHEMAS.values()),
+        code=LIBRARY,
+    output:
+        table="results/databases/proteins.tsv",
+    log:
+        "logs/check_proteins.log",
+    benchmark:
+        "benchmarks/check_proteins.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes_for(500, 10),
+        runtime=minutes(30),
+    params:
+        folder=PROTEINS,
+    script:
+        "../../scripts/check_proteins.py"
+
+
 rule index_proteins:
     """Index the protein reference for DIAMOND."""
     input:
         proteins=f"{PROTEINS}/proteins.faa.gz",
+        checked="results/databases/proteins.tsv",
     output:
         index="results/databases/proteins.dmnd",
     log:
@@ -66,7 +95,8 @@ rule search_reads:
         # not depend on how many decoys the reference holds. --top keeps what comes near
         # the best hit.
         for reads in {input.reads:q}; do
-            if [ "$(gzip -dc "$reads" 2> /dev/null | head -c 1 | wc -c || true)" != 0 ]; then
+            # A gzip file of nothing has 20 bytes.
+            if [ "$(wc -c < "$reads")" -gt 20 ]; then
                 diamond blastx --query "$reads" --db {input.index:q} --threads {threads} \
                     {params.sensitivity} --block-size 0.4 --index-chunks 1 \
                     --min-score 30 --top 10 \
@@ -82,6 +112,7 @@ rule assign_fragments:
         flow="results/reads/{sample}.json",
         hits="results/function/{sample}.hits.tsv.gz",
         proteins=f"{PROTEINS}/proteins.tsv",
+        checked="results/databases/proteins.tsv",
         catalogue=list(CATALOGUE.values()),
         schemas=list(SCHEMAS.values()),
         code=LIBRARY,
@@ -102,8 +133,6 @@ rule assign_fragments:
         runtime=minutes(120),
     params:
         min_genus_identity=config["function"]["minimum_identity_for_genus"],
-        minimum_fragments=config["scoring"]["minimum_fragments"],
-        minimum_positions=config["scoring"]["minimum_positions"],
-        detectable_copies=config["scoring"]["detectable_copies"],
+        scoring=config["scoring"],
     script:
         "../../scripts/assign_fragments.py"

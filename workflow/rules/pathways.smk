@@ -3,6 +3,7 @@
 Inputs
     results/function/{sample}.families.tsv, .depth.json; results/taxonomy/{sample}.tsv
 Outputs
+    results/tables/routes.tsv               what each pathway is and what it cannot say
     results/pathways/{sample}.tsv           one row per pathway and taxon
     results/products/{sample}.tsv  one row per product
     results/status/pathways/{sample}.tsv
@@ -35,6 +36,28 @@ rule score_pathways:
         mem_mb=megabytes(500),
         runtime=minutes(30),
     params:
-        **config["scoring"],
+        scoring=config["scoring"],
     script:
         "../../scripts/score_pathways.py"
+
+
+rule list_routes:
+    """List the pathways that are reported, with what their calls cannot say."""
+    input:
+        catalogue=list(CATALOGUE.values()),
+        schemas=list(SCHEMAS.values()),
+        code=LIBRARY,
+    output:
+        table="results/tables/routes.tsv",
+    log:
+        "logs/list_routes.log",
+    benchmark:
+        "benchmarks/list_routes.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=minutes(10),
+    script:
+        "../../scripts/list_routes.py"

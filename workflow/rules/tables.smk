@@ -95,12 +95,19 @@ rule collect_status:
         "../../scripts/collect_status.py"
 
 
+localrules:
+    collect_status,
+    join_reads,
+    check_outcome,
+
+
 rule check_outcome:
     """End with an error if a sample failed, after everything else was made."""
     input:
         status="results/status.tsv",
         tables=collect(
-            "results/tables/{feature}.tsv", feature=[*FEATURE_TABLES, "reads"]
+            "results/tables/{feature}.tsv",
+            feature=[*FEATURE_TABLES, "reads", "routes"],
         ),
         figures=collect(
             "results/figures/{figure}.{format}", figure=FIGURES, format=["png", "svg"]
@@ -112,6 +119,7 @@ rule check_outcome:
         "logs/check_outcome.log",
     benchmark:
         "benchmarks/check_outcome.tsv"
+    retries: 0
     conda:
         "../../envs/analysis.yaml"
     threads: 1

@@ -9,13 +9,23 @@ Outputs
     results/status/taxonomy/{sample}.tsv
 """
 
+# The files and not the folder: a genome that is replaced is sketched again.
+GENOMES = (
+    sorted(
+        str(path)
+        for path in Path(config["taxonomy"]["genomes"]).iterdir()
+        if path.is_file()
+    )
+    if config["taxonomy"]["genomes"]
+    else []
+)
 TAXONOMY_DATABASE = config["taxonomy"]["database"] or "results/databases/taxonomy.syldb"
 
 
 rule sketch_genomes:
     """Build the taxonomic database from a folder of genomes."""
     input:
-        genomes=config["taxonomy"]["genomes"] or [],
+        genomes=GENOMES,
         lineages=config["taxonomy"]["lineages"] or [],
         code=LIBRARY,
     output:
@@ -28,9 +38,10 @@ rule sketch_genomes:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes_for(500, 2),
+        mem_mb=megabytes_for(500, 1),
         runtime=minutes(240),
     params:
+        folder=config["taxonomy"]["genomes"],
         subsampling=config["taxonomy"]["subsampling"],
     script:
         "../../scripts/sketch_genomes.py"
