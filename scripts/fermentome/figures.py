@@ -327,6 +327,15 @@ def plot_pathways(
         save(figure, outputs)
 
 
+def copies_axis(axes: Axes, highest: float) -> None:
+    """Scale the horizontal axis for copies per genome: linear up to 0.1, then logarithmic."""
+    right = max(highest * 1.15, 1.0)
+    axes.set_xscale("symlog", linthresh=0.1, linscale=0.6)
+    axes.set_xlim(-0.01, right)
+    ticks = [tick for tick in (0, 0.1, 1, 10, 100) if tick <= right]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+
+
 def _label_pathways(axes: Axes, pathways: Sequence[tuple[str, str]]) -> None:
     names = [f"{pathway}  ({product})" for product, pathway in pathways]
     axes.set_yticks(range(len(pathways)), names)
@@ -399,10 +408,7 @@ def pathway_panels(
         _label_pathways(panel, pathways)
     for panel in grid.flat[len(samples) :]:
         panel.set_visible(False)
-    grid.flat[0].set_xscale("symlog", linthresh=0.1, linscale=0.6)
-    grid.flat[0].set_xlim(-0.01, max(highest * 1.15, 1.0))
-    ticks = [tick for tick in (0, 0.1, 1, 10, 100) if tick <= max(highest * 1.15, 1.0)]
-    grid.flat[0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    copies_axis(grid.flat[0], highest)
     below(figure, 0.35, "copies per genome equivalent (linear up to 0.1, then logarithmic)")
     _call_legend(figure, [row["call"] for row in rows], limits=True)
     return figure
@@ -423,13 +429,21 @@ def pathway_distribution(rows: Sequence[Row], pathways: Sequence[tuple[str, str]
                 value, position + offset, linestyle="none", marker=CALL_MARKERS[row["call"]],
                 color=CALL_COLOURS[row["call"]], markersize=3, alpha=0.7,
             )  # fmt: skip
+        limits = [parse_number(row["detection_limit"]) for row in known]
+        if values and not all(map(math.isnan, limits)):
+            typical = float(np.nanmedian(limits))
+            axes.plot([typical] * 2, [position - 0.35, position + 0.35], color=VERMILION)
         if values:
             middle = float(np.median(values))
             axes.plot([middle] * 2, [position - 0.35, position + 0.35], color=BLACK, linewidth=1.6)
     _label_pathways(axes, pathways)
-    axes.set_xscale("symlog", linthresh=0.1, linscale=0.6)
-    axes.set_xlim(left=-0.01)
-    below(figure, 0.35, "copies per genome equivalent; bar: median of all samples")
+    copies_axis(axes, max((parse_number(r["copies_per_genome"]) for r in rows
+                           if r["copies_per_genome"] != "NA"), default=0.0))  # fmt: skip
+    below(
+        figure,
+        0.35,
+        "copies per genome equivalent; black bar: median; orange bar: median detection limit",
+    )
     _call_legend(figure, [row["call"] for row in rows], limits=False)
     return figure
 

@@ -10,7 +10,7 @@ for either, see `write_biom`.
 import datetime
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,13 +126,22 @@ def widen(
 
 
 def write_parquet(
-    path: str | os.PathLike[str], columns: Sequence[str], rows: Sequence[Mapping[str, str]]
+    path: str | os.PathLike[str],
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, str]],
+    text: Collection[str] = (),
 ) -> None:
-    """Write a long table as Parquet; NA is null in columns of numbers."""
+    """Write a long table as Parquet; NA is null in columns of numbers.
+
+    Parameters
+    ----------
+    text
+        Columns that are text whatever their name.
+    """
     arrays = {}
     for column in columns:
         cells = [row[column] for row in rows]
-        if column in NUMBER_COLUMNS:
+        if column in NUMBER_COLUMNS and column not in text:
             numbers = [None if math.isnan(n := parse_number(cell)) else n for cell in cells]
             arrays[column] = pyarrow.array(numbers, pyarrow.float64())
         else:
@@ -231,7 +240,9 @@ def join_reads(
     rows.sort(key=lambda row: str(row["sample"]))
     columns = list(rows[0])
     write_table(table_path, columns, rows)
-    write_parquet(parquet_path, columns, read_table(table_path))
+    write_parquet(
+        parquet_path, columns, read_table(table_path), text=next(iter(attributes.values()))
+    )
 
 
 def collect_status(paths: Iterable[str | os.PathLike[str]], output: str | os.PathLike[str]) -> None:

@@ -263,6 +263,15 @@ class Examination:
         sets = [group for group in self.marker_sets if self.detects(group, taxon)]
         return frozenset(family for group in sets for family in group)
 
+    def missing_markers(self) -> str:
+        """Which markers of the community are not detected, by set."""
+        sets = [
+            [family for family in group if not self.detects([family], COMMUNITY)]
+            for group in self.marker_sets
+        ]
+        names = " or ".join(", ".join(group) for group in sets if group)
+        return f"markers not detected: {names}" if names else "markers not detected together"
+
     def missing_steps(self, taxon: str) -> tuple[str, ...]:
         """Required steps that are not detected in a taxon."""
         markers = self.markers(taxon)
@@ -411,6 +420,10 @@ def score_pathway(
             shares = taxon_shares(pathway, found.evidence, taxa)
             parts = {taxon: value * share for taxon, share in shares.items()}
             taxa = sorted(parts)
+    if call in {ABSENT, BELOW} and value > 0:
+        # Genes of a route whose markers are not there are not copies of it.
+        value = low = 0.0
+        parts = dict.fromkeys(parts, 0.0)
     if call == PRESENT and value == 0:
         call, reason = INDETERMINATE, f"steps not seen: {', '.join(found.missing_steps(COMMUNITY))}"
 
@@ -467,7 +480,7 @@ def decide_call(found: Examination, carriers: Sequence[str]) -> tuple[str, str]:
     if not found.markers(COMMUNITY):
         limit = found.detection_limit()
         deep = not math.isnan(limit) and limit <= found.rule.detectable_copies
-        reason = "; ".join(filter(None, ["markers not detected", lacking]))
+        reason = "; ".join(filter(None, [found.missing_markers(), lacking]))
         return (ABSENT if deep else BELOW), reason
     if found.lacks_diagnostic(COMMUNITY):
         lost = ", ".join(found.lacks_diagnostic(COMMUNITY))

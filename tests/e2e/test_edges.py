@@ -95,8 +95,8 @@ def write_reads(reads):
 
     for seed, name in enumerate(sorted(DEEP - {"no_scfa"}), start=1):
         community(name, seed)
-    # Twice as deep: no route may hide below detection.
-    community("no_scfa", 20, genome_without_scfa_genes(), 2 * FRAGMENTS)
+    # Deeper: no route may hide below detection.
+    community("no_scfa", 20, genome_without_scfa_genes(), 3 * FRAGMENTS)
     simulate_run(
         [anaerococcus], {anaerococcus.name: 1.0}, model, 1_000, 21, *pair("all_host"),
         host=host, host_share=1.0,

@@ -107,7 +107,7 @@ def test_same_tables_give_the_same_bytes(joined, tmp_path):
 
 def test_reads_carry_the_metadata_of_the_sheet(tmp_path):
     write_flow(tmp_path / "f.json", SampleFlow("001", "ok", "", 10, 8, 6, 3, 0, 600))
-    attributes = {"001": {"subject": "NA", "age": "40"}}
+    attributes = {"001": {"subject": "NA", "age": "40", "coverage": "much"}}
     join_reads([tmp_path / "f.json"], attributes, tmp_path / "t.tsv", tmp_path / "t.parquet")
     (row,) = read_table(tmp_path / "t.tsv")
     assert (row["sample"], row["subject"], row["age"], row["host_reads"]) == (

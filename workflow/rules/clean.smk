@@ -6,6 +6,7 @@ replaced by the run and a number: nothing of the sequencer's names gets further.
 Inputs
     reads1, reads2 of the sample sheet; host reference of the configuration
 Outputs
+    results/databases/host.tsv, .mmi       what the host reference holds, and its index
     results/clean/{sample}/{run}.fastq.gz  clean reads, pairs interleaved (temporary)
     results/trim/{sample}/{run}.fastp.json fastp's report, for MultiQC
     results/reads/{sample}.json            counts at each stage
@@ -19,10 +20,32 @@ HOST_INDEX = (
 CUT_QUALITY = config["trim"]["cut_mean_quality"]
 
 
+rule check_host:
+    """Check that the host reference is whole and a genome."""
+    input:
+        reference=HOST or [],
+        code=LIBRARY,
+    output:
+        table="results/databases/host.tsv",
+    log:
+        "logs/check_host.log",
+    benchmark:
+        "benchmarks/check_host.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=minutes(60),
+    script:
+        "../../scripts/check_host.py"
+
+
 rule index_host:
     """Index the host reference once for all samples."""
     input:
         fasta=HOST or [],
+        checked="results/databases/host.tsv",
     output:
         index="results/databases/host.mmi",
     log:
@@ -47,6 +70,7 @@ rule clean_reads:
         reads=run_reads,
         status="results/ingest/{sample}/{run}.status",
         host=HOST_INDEX,
+        checked="results/databases/host.tsv" if HOST else [],
         adapters=config["trim"]["adapters"]
         or workflow.source_path("../resources/adapters.fasta"),
     output:

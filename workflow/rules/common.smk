@@ -20,6 +20,7 @@ LIBRARY = [
         "evidence",
         "figures",
         "flow",
+        "host",
         "ingest",
         "joining",
         "lineage",
@@ -104,6 +105,12 @@ def minutes(first_attempt):
 def run_reads(wildcards):
     """FASTQ files of one run: one, or the two mates."""
     return SHEET.runs[wildcards.sample, wildcards.run].reads
+
+
+def run_stamps(wildcards):
+    """Size and time of change of the files of one run, so that any change is noticed."""
+    stats = [Path(path).stat() for path in run_reads(wildcards)]
+    return [f"{stat.st_size}@{stat.st_mtime_ns}" for stat in stats]
 
 
 def of_runs(pattern, layout=None):

@@ -26,5 +26,8 @@ rule ingest_reads:
     resources:
         mem_mb=megabytes(500),
         runtime=minutes(60),
+    params:
+        # A mended file may be older than the report on the broken one.
+        stamps=run_stamps,
     script:
         "../../scripts/ingest_reads.py"
