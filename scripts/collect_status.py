@@ -9,4 +9,8 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with log_to(snakemake.log[0]):
-    collect_status(paths=snakemake.input.statuses, output=snakemake.output.status)
+    collect_status(
+        paths=snakemake.input.statuses,
+        reports=snakemake.input.reports,
+        output=snakemake.output.status,
+    )

@@ -22,7 +22,13 @@ import pyarrow.parquet
 
 from fermentome.errors import RunFailedError, TableError
 from fermentome.evidence import COMMUNITY
-from fermentome.flow import FAILED, STATUS_COLUMNS, flow_row, read_flow, read_status_rows
+from fermentome.flow import (
+    FAILED,
+    STATUS_COLUMNS,
+    flow_row,
+    read_flow,
+    read_status_rows,
+)
 from fermentome.tables import Cell, format_cell, parse_number, read_table, write_table
 
 NUMBER_COLUMNS = frozenset(
@@ -245,9 +251,51 @@ def join_reads(
     )
 
 
-def collect_status(paths: Iterable[str | os.PathLike[str]], output: str | os.PathLike[str]) -> None:
-    """Write the ledger: one row per sample and stage."""
-    write_table(output, STATUS_COLUMNS, read_status_rows(paths))
+def samples_of_same_content(reports: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Other samples that hold a file with the content of one of a sample's files.
+
+    Parameters
+    ----------
+    reports
+        Ingest reports of all runs.
+
+    Returns
+    -------
+    dict
+        Sorted names by sample, for samples that share something.
+    """
+    holders: dict[str, set[str]] = {}
+    for report in reports:
+        for file in report["files"] if report["reads"] else ():
+            holders.setdefault(file["sha256"], set()).add(report["sample"])
+    shared: dict[str, set[str]] = {}
+    for samples in holders.values():
+        for sample in samples:
+            shared.setdefault(sample, set()).update(samples - {sample})
+    return {sample: sorted(others) for sample, others in shared.items() if others}
+
+
+def collect_status(
+    paths: Iterable[str | os.PathLike[str]],
+    reports: Iterable[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+) -> None:
+    """Write the ledger: one row per sample and stage.
+
+    Parameters
+    ----------
+    paths
+        Statuses of every sample and stage.
+    reports
+        Ingest reports of all runs; samples that share a file are told so in their first row.
+    """
+    rows = read_status_rows(paths)
+    same = samples_of_same_content(json.loads(Path(r).read_text("utf-8")) for r in reports)
+    for row in rows:
+        if row["stage"] == STAGES[0] and row["sample"] in same:
+            note = f"same reads as sample {', '.join(same[row['sample']])}"
+            row["reason"] = "; ".join(filter(None, [row["reason"], note]))
+    write_table(output, STATUS_COLUMNS, rows)
 
 
 def check_outcome(status_path: str | os.PathLike[str], output: str | os.PathLike[str]) -> None:

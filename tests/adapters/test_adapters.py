@@ -113,6 +113,11 @@ def write_hits(road):
 
 def read_stages(road):
     road.run(
+        "check_host",
+        input={"reference": str(EXAMPLE / "host/host.fa.gz")},
+        output={"table": road.path("databases/host.tsv")},
+    )
+    road.run(
         "ingest_reads", ".001",
         input={"reads": [road.path("reads/a_1.fastq.gz"), road.path("reads/a_2.fastq.gz")]},
         output={"report": road.path("ingest/001.json"), "status": road.path("ingest/001.status")},
@@ -309,6 +314,17 @@ def test_ingest_reads_describes_sound_and_damaged_runs(road):
     report = json.loads((road.folder / "ingest/001.json").read_text(encoding="utf-8"))
     assert (report["layout"], report["reads"]) == ("paired", 2 * FRAGMENTS)
     assert "001 run 1: ok" in (road.folder / "logs/ingest_reads.001.log").read_text()
+
+
+def test_check_host_counts_sequences_and_bases(road):
+    with dnaio.open(EXAMPLE / "host/host.fa.gz") as records:
+        lengths = [len(record.sequence) for record in records]
+    (row,) = road.table("databases/host.tsv")
+    assert row == {
+        "file": "host.fa.gz",
+        "sequences": str(len(lengths)),
+        "bases": str(sum(lengths)),
+    }
 
 
 def test_summarise_reads_counts_pairs(road):

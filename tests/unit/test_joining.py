@@ -1,10 +1,20 @@
+import json
+
 import biom
 import pyarrow.parquet
 import pytest
 
 from fermentome.errors import RunFailedError
 from fermentome.flow import SampleFlow, StageStatus, write_flow, write_statuses
-from fermentome.joining import PATHWAYS, TAXA, check_outcome, join_feature, join_reads, widen
+from fermentome.joining import (
+    PATHWAYS,
+    TAXA,
+    check_outcome,
+    collect_status,
+    join_feature,
+    join_reads,
+    widen,
+)
 from fermentome.tables import read_table, write_table
 
 
@@ -121,6 +131,20 @@ def test_reads_carry_the_metadata_of_the_sheet(tmp_path):
 
 def status(sample, stage, word, reason=""):
     return StageStatus(sample, stage, word, reason, None, None)
+
+
+def test_samples_that_share_a_file_are_named_in_the_ledger(tmp_path):
+    for sample, digest in (("a", "11"), ("b", "11"), ("c", "22")):
+        write_statuses(tmp_path / f"{sample}.tsv", [status(sample, "ingest", "ok")])
+        report = {"sample": sample, "reads": 8, "files": [{"sha256": digest}]}
+        (tmp_path / f"{sample}.json").write_text(json.dumps(report))
+    collect_status(
+        [tmp_path / f"{sample}.tsv" for sample in "abc"],
+        [tmp_path / f"{sample}.json" for sample in "abc"],
+        tmp_path / "s.tsv",
+    )
+    reasons = [row["reason"] for row in read_table(tmp_path / "s.tsv")]
+    assert reasons == ["same reads as sample b", "same reads as sample a", ""]
 
 
 def test_failed_sample_ends_the_run_with_its_first_cause(tmp_path):

@@ -10,8 +10,8 @@ import pytest
 from snakemake_runs import ROOT, Job, plan, snakemake, write_config, write_project, write_sheet
 
 EVERYTHING = {
-    "assign_fragments", "check_outcome", "check_proteins", "clean_reads", "collect_status",
-    "index_host", "index_proteins", "ingest_reads", "join_reads", "join_tables", "list_routes",
+    "assign_fragments", "check_host", "check_outcome", "check_proteins", "clean_reads",
+    "collect_status", "index_host", "index_proteins", "ingest_reads", "join_reads", "join_tables", "list_routes",
     "plot_carriers", "plot_pathways", "plot_reads", "plot_taxa", "profile_taxa", "score_pathways",
     "search_reads", "sketch_genomes", "summarise_reads",
 }  # fmt: skip
@@ -31,9 +31,9 @@ def test_full_configuration_uses_every_rule(tmp_path):
     assert plan(write_project(tmp_path)).rules == EVERYTHING
 
 
-def test_without_host_nothing_is_indexed_for_it(tmp_path):
+def test_without_host_nothing_is_checked_or_indexed_for_it(tmp_path):
     planned = plan(write_project(tmp_path, {"host": {"reference": None}}))
-    assert planned.rules == EVERYTHING - {"index_host"}
+    assert planned.rules == EVERYTHING - {"check_host", "index_host"}
     assert "host" not in inputs_of(planned.text, "clean_reads")
 
 

@@ -78,6 +78,7 @@ rule collect_status:
         statuses=collect(
             "results/status/{stage}/{sample}.tsv", stage=STATUS_TABLES, sample=SAMPLES
         ),
+        reports=[f"results/ingest/{sample}/{run}.json" for sample, run in SHEET.runs],
         code=LIBRARY,
     output:
         status="results/status.tsv",
