@@ -8,11 +8,13 @@ for either, see `write_biom`.
 """
 
 import datetime
+import json
 import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import biom
 import h5py
@@ -24,6 +26,7 @@ from fermentome.errors import RunFailedError, TableError
 from fermentome.evidence import COMMUNITY
 from fermentome.flow import (
     FAILED,
+    STAGES,
     STATUS_COLUMNS,
     flow_row,
     read_flow,
