@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from fermentome.catalogue import CatalogueFiles
 from fermentome.logs import log_to
 from fermentome.quantify import quantify_sample
-from fermentome.scoring import ScoringRule
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -17,9 +16,7 @@ with log_to(snakemake.log[0]):
         proteins_path=snakemake.input.proteins,
         catalogue_files=CatalogueFiles(*snakemake.input.catalogue, *snakemake.input.schemas),
         min_genus_identity=snakemake.params.min_genus_identity,
-        rule=ScoringRule(**snakemake.params.scoring),
         families_path=snakemake.output.families,
         ambiguous_path=snakemake.output.ambiguous,
         depth_path=snakemake.output.depth,
-        status_path=snakemake.output.status,
     )

@@ -1,20 +1,30 @@
-"""What the JSON Schema of the configuration cannot say: files on disk, keys that need each other.
+"""The configuration: its mistakes in words, files on disk, keys that need each other.
 
-Standard library only, since it runs while Snakemake parses the workflow, after
-`snakemake.utils.validate` has checked types and filled in defaults.
+The module itself needs the standard library only, since it runs while Snakemake parses the
+workflow: first `check_schema`, then `snakemake.utils.validate`, which fills in the defaults, then
+`check_configuration`.
 """
 
 from __future__ import annotations
 
+import difflib
+import math
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from fermentome.errors import ConfigError
 
-__all__ = ["check_configuration"]
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+__all__ = ["check_configuration", "check_schema", "fill_sections"]
 
 MANUAL = "config/README.md"
+#: So much of the adapters' file is looked at: a file of adapters is small, a wrong one may be big.
+ADAPTERS_LOOKED_AT = 64 * 1024
+#: How a key that takes a percentage says so in its description.
+IN_PERCENT = "in percent"
 #: What a protein reference and a catalogue folder hold at least.
 REFERENCE_FILES = ("manifest.yaml", "proteins.faa.gz", "proteins.tsv")
 CATALOGUE_FILES = ("families.yaml", "pathways.yaml", "single_copy.yaml")
@@ -39,14 +49,231 @@ def check_configuration(
     """
     base = os.fspath(base_directory)
     mistakes = [
-        *_file_mistakes("trim.adapters", config["trim"]["adapters"], base),
+        *_adapter_mistakes("trim.adapters", config["trim"]["adapters"], base),
         *_file_mistakes("host.reference", config["host"]["reference"], base),
         *_taxonomy_mistakes(config["taxonomy"], base),
         *_function_mistakes(config["function"], base),
     ]
+    _refuse(mistakes)
+
+
+def _refuse(mistakes: Sequence[str]) -> None:
     if mistakes:
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise ConfigError("\n".join([f"configuration: {count}", *mistakes]))
+        lines = [f"configuration, {mistake}" for mistake in mistakes]
+        raise ConfigError("\n".join([f"configuration: {count}", *lines]))
+
+
+# Schema --------------------------------------------------------------------------------------
+
+
+def check_schema(config: MutableMapping[str, Any], schema_path: str | os.PathLike[str]) -> None:
+    """Check keys, types and ranges, and say in words what is wrong.
+
+    Parameters
+    ----------
+    config
+        The configuration as the user wrote it, defaults not filled in. Sections without keys are
+        made empty ones in place, see `fill_sections`.
+    schema_path
+        `workflow/schemas/config.schema.yaml`.
+
+    Raises
+    ------
+    ConfigError
+        With one line per mistake, all mistakes at once: the key, the value, what was expected.
+
+    Notes
+    -----
+    Stricter than JSON Schema in two points: 50.0 is no whole number, and NaN and infinity are no
+    numbers. Either would go into a command line or through a comparison unseen.
+    """
+    from jsonschema import Draft202012Validator, validators
+
+    schema = _read_schema(schema_path)
+    fill_sections(config, schema_path)
+    types = Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: (
+                (isinstance(value, int) and not isinstance(value, bool))
+                or (isinstance(value, float) and math.isfinite(value))
+            ),
+        }
+    )
+    validator = validators.extend(  # type: ignore[no-untyped-call]
+        Draft202012Validator, type_checker=types
+    )(schema)
+    mistakes = [
+        line for error in validator.iter_errors(config) for line in _in_words(error, schema)
+    ]
+    _refuse(list(dict.fromkeys(mistakes)))
+
+
+def fill_sections(config: MutableMapping[str, Any], schema_path: str | os.PathLike[str]) -> None:
+    """Make sections that are there without a key empty ones, in place.
+
+    YAML reads `trim:` with all its keys commented out as null. What is meant is a section that
+    keeps its defaults; so it is with the list `metadata:`.
+    """
+    for name, entry in _read_schema(schema_path)["properties"].items():
+        if name in config and config[name] is None and entry["default"] in ({}, []):
+            config[name] = type(entry["default"])()
+
+
+def _read_schema(path: str | os.PathLike[str]) -> dict[str, Any]:
+    # Here and not above: the module is imported in jobs that need neither.
+    import yaml
+
+    with open(path, encoding="utf-8") as handle:
+        schema: dict[str, Any] = yaml.safe_load(handle)
+    return schema
+
+
+def _in_words(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[str]:
+    """Give the lines of one error of the schema."""
+    path = list(error.absolute_path)
+    instance: Any = error.instance
+    if error.validator == "additionalProperties":
+        section = ".".join(map(str, path))
+        known = list(error.schema["properties"])  # type: ignore[index]
+        for key, value in instance.items():
+            if key not in known:
+                yield _unknown_key(section, str(key), value, known, schema)
+        return
+    key = ".".join(str(part) for part in path if isinstance(part, str))
+    value = _shown(instance)
+    entry: Any = schema
+    for part in path:
+        entry = _resolved(
+            entry["items"] if isinstance(part, int) else entry["properties"][part], schema
+        )
+    if "properties" in entry:
+        keys = ", ".join(entry["properties"])
+        yield (
+            f"{key}, {value}: expected a section of keys. Hint: write `{key}:` and, indented on"
+            f" the lines below it, any of {keys}."
+        )
+    elif error.validator == "uniqueItems":
+        twice = [item for n, item in enumerate(instance) if item in instance[:n]]
+        yield f"{key}, {_shown(twice[0])}: stands twice. Hint: delete one of them."
+    elif error.validator == "not":
+        yield (
+            f"{key}, {value}: is a column of the tables already; expected further columns. Hint:"
+            " delete it from the list, or rename the column."
+        )
+    else:
+        yield (
+            f"{key}, {value}: expected {_expected(entry, schema)}."
+            f" Hint: {_value_hint(key, instance, entry)}"
+        )
+
+
+def _unknown_key(
+    section: str, key: str, value: object, known: Sequence[str], schema: Mapping[str, Any]
+) -> str:
+    """Name a key that the schema does not know, with the key that was perhaps meant."""
+    is_section = not section and (value is None or isinstance(value, Mapping))
+    kind = "unknown section" if is_section else "unknown key"
+    nested = {
+        f"{name}.{child}": child
+        for name, entry in schema["properties"].items()
+        for child in entry.get("properties", ())
+    }
+    close = difflib.get_close_matches(key.lower(), known, n=1)
+    alike = difflib.get_close_matches(key.lower(), sorted({*nested.values()}), n=1, cutoff=0.8)
+    if key in nested:
+        hint = f"write `{key.split('.')[0]}:` and, indented on the line below it, `{nested[key]}:`."
+    elif close:
+        hint = f"did you mean {close[0]}?"
+    elif alike:
+        hint = f"did you mean {' or '.join(k for k, child in nested.items() if child in alike)}?"
+    else:
+        hint = f"{section or 'the configuration'} takes {', '.join(known)}."
+    return f"{section}{section and '.'}{key}: {kind}. Hint: {hint}"
+
+
+def _resolved(entry: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the entry of a key with the definition that it refers to, if any."""
+    if "$ref" not in entry:
+        return entry
+    return {**schema["$defs"][entry["$ref"].rsplit("/", 1)[-1]], **entry}
+
+
+def _expected(entry: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """Say what a key takes, from its entry in the schema."""
+    entry = _resolved(entry, schema)
+    if "anyOf" in entry:
+        kinds = [_expected(kind, schema) for kind in entry["anyOf"]]
+        return " or ".join(sorted(kinds, key=lambda kind: kind == "null"))
+    if "enum" in entry:
+        return f"one of {', '.join(entry['enum'])}"
+    if "title" in entry:
+        return str(entry["title"])
+    types = [entry["type"]] if isinstance(entry["type"], str) else entry["type"]
+    names = {
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "array": "a list, as [age, diet]",
+        "string": "text",
+        "null": "null",
+    }
+    first = names[types[0]] + _range(entry)
+    return " or ".join([first, *(names[kind] for kind in types[1:])])
+
+
+def _range(entry: Mapping[str, Any]) -> str:
+    lowest, highest = entry.get("minimum"), entry.get("maximum")
+    above = entry.get("exclusiveMinimum")
+    if lowest is not None and highest is not None:
+        return f" from {lowest} to {highest}"
+    if lowest is not None:
+        return f", {lowest} or more"
+    if above is not None and highest is not None:
+        return f" above {above} and up to {highest}"
+    return f" above {above}" if above is not None else ""
+
+
+def _value_hint(key: str, value: object, entry: Mapping[str, Any]) -> str:
+    """Say what to write instead of a value of the wrong type or range."""
+    types = entry.get("type", [])
+    types = [types] if isinstance(types, str) else types
+    if "boolean" in types and isinstance(value, str):
+        return "write true or false, without quotation marks."
+    if {"integer", "number"} & {*types} and isinstance(value, str) and _is_number(value):
+        return "write the number without quotation marks."
+    if "integer" in types and isinstance(value, float) and value.is_integer():
+        return f"write {int(value)}."
+    if IN_PERCENT in entry.get("description", "") and isinstance(value, float) and 0 < value <= 1:
+        return f"the value is in percent: {value * 100:g} for {value:g}."
+    if "enum" in entry:
+        close = difflib.get_close_matches(str(value).lower(), entry["enum"], n=1)
+        if close:
+            return f"did you mean {close[0]}?"
+    if "default" not in entry:
+        return f"{MANUAL} describes {key}."
+    return (
+        f"leave the key out to keep its default, {_shown(entry['default'])}; {MANUAL} describes it."
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _shown(value: object) -> str:
+    """Give a value as YAML writes it; long ones are cut."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+# Files and keys that need each other ---------------------------------------------------------
 
 
 def _taxonomy_mistakes(taxonomy: Mapping[str, Any], base: str) -> list[str]:
@@ -85,6 +312,29 @@ def _function_mistakes(function: Mapping[str, Any], base: str) -> list[str]:
         )
     mistakes += _folder_mistakes("function.catalogue", catalogue, CATALOGUE_FILES, base)
     return mistakes
+
+
+def _adapter_mistakes(key: str, value: str | None, base: str) -> list[str]:
+    """Check that the adapters are what fastp reads: FASTA that is not packed."""
+    mistakes = _file_mistakes(key, value, base)
+    if value is None or mistakes:
+        return mistakes
+    with open(os.path.join(base, value), "rb") as handle:
+        start = handle.read(ADAPTERS_LOOKED_AT)
+    if start.startswith(b"\x1f\x8b") or value.endswith(".gz"):
+        problem, hint = "is packed; expected plain FASTA", "unpack it: fastp reads no .gz here"
+    elif not start.strip():
+        problem = "is empty; expected FASTA with at least one adapter"
+        hint = "null takes the built-in list"
+    elif not start.lstrip().startswith(b">"):
+        problem = "does not start with '>'; expected FASTA"
+        hint = "each adapter is a line with '>' and a name, and a line with its bases"
+    elif all(line.startswith(b">") for line in start.split(b"\n") if line.strip()):
+        problem = "holds names and no bases; expected FASTA with at least one adapter"
+        hint = "each adapter is a line with '>' and a name, and a line with its bases"
+    else:
+        return []
+    return [f"{key}, {value!r}: {problem}. Hint: {hint}."]
 
 
 def _file_mistakes(key: str, value: str | None, base: str) -> list[str]:

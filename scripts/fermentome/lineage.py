@@ -5,14 +5,19 @@ a name is written with an empty name (``g__``).
 """
 
 import os
+import re
 from pathlib import Path
 
-from fermentome.errors import LineageError
+from fermentome.errors import LineageError, TableError
 from fermentome.tables import read_table
 
 RANKS = ("domain", "phylum", "class", "order", "family", "genus", "species")
 PREFIXES = tuple(f"{rank[0]}__" for rank in RANKS)
-SEQUENCE_SUFFIXES = (".gz", ".fna", ".ffn", ".fasta", ".fa", "_genomic")
+FASTA_SUFFIXES = (".fna", ".ffn", ".fasta", ".fa")
+SEQUENCE_SUFFIXES = (".gz", *FASTA_SUFFIXES, "_genomic")
+_TITLE = re.compile(
+    rf"(?i)((?:{'|'.join(map(re.escape, FASTA_SUFFIXES))})(?:\.gz)?)\s.*", re.DOTALL
+)
 
 
 def parse_lineage(text: str) -> tuple[str, ...]:
@@ -69,15 +74,43 @@ def clean_name(name: str) -> str:
 
 
 def genome_key(name: str) -> str:
-    """Name of a genome without folder and file name extensions.
+    """Name of a genome without folder and file name extensions, in whichever case these are.
+
+    Blanks belong to the name: `my E.fna` and `my S.fna` are two genomes.
 
     >>> genome_key("db/GCF_000005845.2_genomic.fna.gz")
     'GCF_000005845.2'
+    >>> genome_key("my E.FNA")
+    'my E'
     """
-    key = name.split()[0].rsplit("/", 1)[-1] if name.split() else name
+    key = name.strip().rsplit("/", 1)[-1]
     for suffix in SEQUENCE_SUFFIXES:
-        key = key.removesuffix(suffix)
+        if key.lower().endswith(suffix):
+            key = key[: -len(suffix)]
     return key
+
+
+def sketch_key(name: str) -> str:
+    """Name of a genome from its name in a sylph database: a path, or a path and a title.
+
+    >>> sketch_key("gtdb/GCF_000005845.2_genomic.fna.gz NC_000913.3 Escherichia coli")
+    'GCF_000005845.2'
+    """
+    return genome_key(_TITLE.sub(r"\1", name))
+
+
+def _refuse_other_separators(path: str | os.PathLike[str]) -> None:
+    """Say so if the cells of a table's header are not separated by tabs."""
+    with Path(path).open(encoding="utf-8-sig") as handle:
+        header = handle.readline().strip()
+    if "\t" in header:
+        return
+    for separator, kind in ((",", "commas"), (";", "semicolons"), (" ", "blanks")):
+        if separator in header:
+            raise LineageError(
+                f"{path}, header: {header[:60]!r} is separated by {kind}; expected tabs. Hint: save"
+                " the table as TSV (tab-delimited text)."
+            )
 
 
 def read_lineages(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
@@ -94,7 +127,11 @@ def read_lineages(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
     LineageError
         If a genome stands twice or a lineage cannot be read.
     """
-    rows = read_table(path, ["genome"])
+    try:
+        rows = read_table(path, ["genome"])
+    except TableError as error:
+        _refuse_other_separators(path)
+        raise error
     lineages: dict[str, tuple[str, ...]] = {}
     for number, row in enumerate(rows, start=2):
         key = genome_key(row["genome"])

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from fermentome.assign import Assignment, Protein, assign_fragments, open_text
+from fermentome.assign import Protein, assign_fragments, open_text
 from fermentome.catalogue import Catalogue, CatalogueFiles, load_catalogue
 from fermentome.errors import EvidenceError, ReferenceFolderError
 from fermentome.evidence import (
@@ -239,14 +239,14 @@ def missing_family_rows(
 
 def function_status(
     flow: SampleFlow,
-    assignment: Assignment,
+    reads_with_hits: int,
     evidence: SampleEvidence,
     default_cover: float,
     rule: ScoringRule,
 ) -> StageStatus:
     """Status of the functional annotation of a sample that has reads."""
     reads = flow.clean_reads
-    hits = assignment.reads_with_hits
+    hits = reads_with_hits
     equivalents = evidence.equivalents
     if math.isnan(equivalents.density):
         reason = (
@@ -282,11 +282,9 @@ def quantify_sample(
     proteins_path: str | os.PathLike[str],
     catalogue_files: CatalogueFiles,
     min_genus_identity: float,
-    rule: ScoringRule,
     families_path: str | os.PathLike[str],
     ambiguous_path: str | os.PathLike[str],
     depth_path: str | os.PathLike[str],
-    status_path: str | os.PathLike[str],
 ) -> None:
     """Assign the hits of a sample to families and weigh them, from files to files.
 
@@ -302,10 +300,8 @@ def quantify_sample(
         The catalogue and its schemas.
     min_genus_identity
         Per cent, see `fermentome.assign.genus_of`.
-    rule
-        Settings of the calls.
-    families_path, ambiguous_path, depth_path, status_path
-        Files to write: families by taxon, ambiguous fragments, genome equivalents, status.
+    families_path, ambiguous_path, depth_path
+        Files to write: families by taxon, ambiguous fragments, genome equivalents.
     """
     catalogue = load_catalogue(catalogue_files)
     flow = read_flow(flow_path)
@@ -316,10 +312,7 @@ def quantify_sample(
     rows: Iterable[dict[str, Cell]] = []
     if flow.status == FAILED:
         rows = missing_family_rows(flow.sample, lengths, catalogue)
-        status = not_run(flow.sample, "function")
-    elif flow.status == EMPTY:
-        status = StageStatus(flow.sample, "function", EMPTY, "no clean reads", 0, 0)
-    else:
+    elif flow.status != EMPTY:
         with open_text(hits_path) as lines:
             assignment = assign_fragments(lines, proteins, catalogue, min_genus_identity)
         evidence = weigh_families(
@@ -336,22 +329,19 @@ def quantify_sample(
             for families, count in sorted(assignment.ambiguous.items())
         ]
         depth = {
+            "reads_with_hits": assignment.reads_with_hits,
             "equivalents": asdict(evidence.equivalents),
             "library": asdict(evidence.library),
         }
-        status = function_status(
-            flow, assignment, evidence, catalogue.default_acceptance.min_query_cover, rule
-        )
     write_table(families_path, FAMILY_COLUMNS, rows)
     write_table(ambiguous_path, AMBIGUOUS_COLUMNS, ambiguous)
     Path(depth_path).write_text(json.dumps(depth, indent=2) + "\n", encoding="utf-8")
-    write_statuses(status_path, [status])
 
 
 def read_evidence(
     families_path: str | os.PathLike[str], depth_path: str | os.PathLike[str]
-) -> SampleEvidence:
-    """Evidence of a sample from the files that `quantify_sample` wrote.
+) -> tuple[SampleEvidence, int]:
+    """Evidence of a sample, and its reads with hits, as `quantify_sample` wrote them.
 
     Raises
     ------
@@ -371,9 +361,10 @@ def read_evidence(
             ci_low=parse_number(row["ci_low"]),
             ci_high=parse_number(row["ci_high"]),
         )
-    return SampleEvidence(
+    evidence = SampleEvidence(
         families, GenomeEquivalents(**depth["equivalents"]), Library(**depth["library"])
     )
+    return evidence, int(depth["reads_with_hits"])
 
 
 def pathway_row(sample: str, score: PathwayScore, organisms: str) -> dict[str, Cell]:
@@ -436,7 +427,8 @@ def score_pathways(
     rule
         Settings of the calls.
     pathways_path, products_path, status_path
-        Tables to write.
+        Tables to write. The status of the functional annotation is written here too, since it
+        depends on the settings of the calls.
     """
     catalogue = load_catalogue(catalogue_files)
     flow = read_flow(flow_path)
@@ -461,11 +453,14 @@ def score_pathways(
             dict.fromkeys(PRODUCT_COLUMNS) | {"sample": sample, "product": name}
             for name in sorted({catalogue.pathways[name].product for name in reported})
         ]
-        status = not_run(sample, "pathways")
+        statuses = [not_run(sample, stage) for stage in ("function", "pathways")]
     elif flow.status == EMPTY:
-        status = StageStatus(sample, "pathways", EMPTY, "no clean reads", 0, 0)
+        statuses = [
+            StageStatus(sample, stage, EMPTY, "no clean reads", 0, 0)
+            for stage in ("function", "pathways")
+        ]
     else:
-        evidence = read_evidence(families_path, depth_path)
+        evidence, reads_with_hits = read_evidence(families_path, depth_path)
         scores = score_sample(evidence, catalogue, rule, genus_lineages(proteins_path))
         genera = read_genera(taxonomy_path) if taxonomy_path else None
         organisms = organism_evidence(scores, genera)
@@ -482,10 +477,14 @@ def score_pathways(
             }
             for score in score_products(scores)
         ]
-        status = pathway_status(flow, evidence, scores)
+        cover = catalogue.default_acceptance.min_query_cover
+        statuses = [
+            function_status(flow, reads_with_hits, evidence, cover, rule),
+            pathway_status(flow, evidence, scores),
+        ]
     write_table(pathways_path, PATHWAY_COLUMNS, rows)
     write_table(products_path, PRODUCT_COLUMNS, products)
-    write_statuses(status_path, [status])
+    write_statuses(status_path, statuses)
 
 
 def pathway_status(

@@ -47,6 +47,7 @@ DEFAULT_RUN = "1"
 MANUAL = "config/README.md"
 
 _NAME = re.compile(NAME_PATTERN)
+_REPETITIVE = re.compile(r"(.+)\1{19,}$")
 _READ_FILE = re.compile(READ_FILE_PATTERN)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # A tab separates cells and a line feed rows; all other control and line-breaking characters.
@@ -203,6 +204,7 @@ def read_sample_sheet(
         raise SampleSheetError(_empty(name, "is empty"))
     (header_number, header), *body = rows
     _refuse_other_separators(header, name)
+    _refuse_missing_header(header_number, header, name)
 
     mistakes = _header_mistakes(header_number, header, metadata_columns)
     if not body and not mistakes:
@@ -278,6 +280,18 @@ def _refuse_other_separators(header: Sequence[str], name: str) -> None:
             raise SampleSheetError(
                 f"{name}, row 1: {header[0][:60]!r} is separated by {kind}; expected tabs. Hint:"
                 f" save the sheet as TSV (tab-delimited text)."
+            )
+
+
+def _refuse_missing_header(number: int, header: Sequence[str], name: str) -> None:
+    """Tell a first row that is already a run: it names a file of reads."""
+    known = {cell.strip().lower() for cell in header} & {*COLUMNS}
+    for cell in header:
+        if _READ_FILE.search(cell.strip("\"' ").lower()) or ("/" in cell and not known):
+            raise SampleSheetError(
+                f"{name}, row {number}: {cell[:120]!r} looks like a file; expected the header."
+                " Hint: the header is missing: put a first row with the names of the columns,"
+                f" separated by tabs: {' '.join(COLUMNS)}."
             )
 
 
@@ -377,6 +391,9 @@ def _name_mistakes(row: _Row, column: str, value: str) -> list[_Mistake]:
     if value in RESERVED_NAMES and column == "sample":
         hint = f"it is the header of a column of the tables; for example '{value}_1'"
         return [row.mistake(column, "cannot be the name of a sample", hint)]
+    if _REPETITIVE.search(value):
+        hint = "Snakemake takes a name that ends in 20 repeats for an endless loop; shorten it"
+        return [row.mistake(column, f"cannot be the name of a {column}", hint)]
     if _NAME.fullmatch(value) and ".." not in value:
         return []
     if value.startswith("#"):
@@ -535,13 +552,18 @@ def _stat_problem(path: str, value: str, error: OSError) -> _FileProblemError:
         return _FileProblemError(
             "is a link to a file that does not exist", "mend or replace the link"
         )
-    if re.search(r"[,;*]", os.path.basename(value)):
+    if re.search(r"[,;*]", os.path.basename(value)) or _names_files(value) > 1:
         hint = "one file per cell: give each lane a row of its own, with its own `run`"
     elif os.path.isabs(value):
         hint = "check the spelling"
     else:
         hint = "relative paths start in the directory where snakemake runs"
     return _FileProblemError("does not exist", hint)
+
+
+def _names_files(value: str) -> int:
+    """Count the file names in a cell, were they separated by commas, semicolons or blanks."""
+    return sum(bool(_READ_FILE.search(part)) for part in re.split(r"[,;\s]+", value))
 
 
 def _build(table: Iterable[_Row], metadata_columns: tuple[str, ...]) -> SampleSheet:

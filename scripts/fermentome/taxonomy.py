@@ -31,12 +31,13 @@ from fermentome.flow import (
     write_statuses,
 )
 from fermentome.lineage import (
+    FASTA_SUFFIXES,
     RANKS,
-    SEQUENCE_SUFFIXES,
     deepest_rank,
     format_lineage,
     genome_key,
     read_lineages,
+    sketch_key,
 )
 from fermentome.tables import write_table
 
@@ -85,13 +86,23 @@ def list_genomes(folder: str | os.PathLike[str]) -> dict[str, Path]:
     Raises
     ------
     ReferenceFolderError
-        If there is none, or two files have the same name but for their extensions.
+        If there is none, if one is empty or no file, or if two files have the same name but for
+        their extensions.
     """
     genomes: dict[str, Path] = {}
     for path in sorted(Path(folder).iterdir()):
-        name = path.name.removesuffix(".gz")
-        if not name.endswith(SEQUENCE_SUFFIXES):
+        if not path.name.lower().removesuffix(".gz").endswith(FASTA_SUFFIXES):
             continue
+        if not path.is_file():
+            raise ReferenceFolderError(
+                f"{folder}: {path.name} is no file; expected a genome in FASTA by its name. Hint:"
+                " mend the link, or move the folder elsewhere."
+            )
+        if not path.stat().st_size:
+            raise ReferenceFolderError(
+                f"{folder}: {path.name} is empty; expected a genome in FASTA. Hint: copy it again"
+                " or delete it."
+            )
         key = genome_key(path.name)
         if key in genomes:
             raise ReferenceFolderError(
@@ -128,6 +139,8 @@ def build_database(
     ------
     LineageError
         If a genome has no lineage.
+    ReferenceFolderError
+        If a file is damaged, not FASTA, or holds no sequence.
     """
     missing = sorted(genomes.keys() - lineages.keys())
     if missing:
@@ -138,9 +151,34 @@ def build_database(
     sketcher = pysylph.Sketcher(c=subsampling, k=KMER)
     sketches = []
     for name in sorted(genomes):
-        with dnaio.open(genomes[name]) as records:
-            sketches.append(sketcher.sketch_genome(name, (r.sequence for r in records)))
+        sketches.append(sketcher.sketch_genome(name, _contigs(genomes[name])))
     pysylph.Database(sketches).dump(os.fspath(output))
+
+
+def _contigs(path: Path) -> list[str]:
+    """Sequences of a genome; one at least, and all of them read before any is used.
+
+    Raises
+    ------
+    ReferenceFolderError
+        If the file is damaged, not FASTA, or holds no sequence.
+    """
+    try:
+        with dnaio.open(path, fileformat="fasta") as records:
+            contigs = [record.sequence for record in records]
+    except MemoryError:
+        raise
+    except Exception as error:  # the gzip libraries' errors have no base class in common
+        raise ReferenceFolderError(
+            f"{path}: cannot be read as a genome ({error}); expected FASTA, plain or .gz. Hint: the"
+            " file is truncated, damaged or something else; copy it again."
+        ) from error
+    if not any(contigs):
+        raise ReferenceFolderError(
+            f"{path}: holds no sequence; expected a genome in FASTA. Hint: copy it again or delete"
+            " it."
+        )
+    return contigs
 
 
 Paths = Sequence[str | os.PathLike[str]]
@@ -236,7 +274,7 @@ def profile_reads(
     return summarise_species(
         [
             (
-                genome_key(result.genome_sketch.name),
+                sketch_key(result.genome_sketch.name),
                 result.taxonomic_abundance / cells,
                 result.sequence_abundance / 100,
                 result.coverage,

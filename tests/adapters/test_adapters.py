@@ -259,7 +259,10 @@ def join_stages(road):
     stages = ("reads", "taxonomy", "function", "pathways")
     road.run(
         "collect_status",
-        input={"statuses": [road.path(f"status/{st}.{sa}.tsv") for st in stages for sa in SAMPLES]},
+        input={
+            "statuses": [road.path(f"status/{st}.{sa}.tsv") for st in stages for sa in SAMPLES],
+            "reports": [road.path(f"ingest/{sample}.json") for sample in SAMPLES],
+        },
         output={"status": road.path("status.tsv")},
     )
 
@@ -475,7 +478,7 @@ def test_missing_input_is_an_error_of_the_library_or_the_system(road, tmp_path):
         run_adapter(
             "collect_status",
             str(tmp_path / "log"),
-            input={"statuses": [str(tmp_path / "gone.tsv")]},
+            input={"statuses": [str(tmp_path / "gone.tsv")], "reports": []},
             output={name: str(tmp_path / name) for name in job["output"]},
         )
     assert "gone.tsv" in (tmp_path / "log").read_text(encoding="utf-8")

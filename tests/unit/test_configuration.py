@@ -9,7 +9,13 @@ import pytest
 import yaml
 from snakemake.utils import validate
 
-from fermentome.configuration import CATALOGUE_FILES, REFERENCE_FILES, check_configuration
+from fermentome.configuration import (
+    CATALOGUE_FILES,
+    REFERENCE_FILES,
+    check_configuration,
+    check_schema,
+    fill_sections,
+)
 from fermentome.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -39,15 +45,31 @@ def config(tmp_path):
     for name in REFERENCE_FILES:
         (tmp_path / "ref" / name).touch()
     (tmp_path / "genomes").mkdir()
-    for name in ("x.syldb", "lineages.tsv", "host.fa", "adapters.fa"):
+    for name in ("x.syldb", "lineages.tsv", "host.fa"):
         (tmp_path / name).touch()
+    (tmp_path / "adapters.fa").write_text(">a\nAGATCGGAAGAGC\n")
     return validated({"function": {"reference": "ref"}})
 
 
 def mistakes(config, base):
     with pytest.raises(ConfigError) as caught:
         check_configuration(config, base)
-    return str(caught.value).splitlines()[1:]
+    return lines_of(caught.value)
+
+
+def lines_of(error):
+    """The mistakes, without the heading that counts them and the name of the file."""
+    heading, *lines = str(error).splitlines()
+    plural = "mistake" if len(lines) == 1 else "mistakes"
+    assert heading == f"configuration: {len(lines)} {plural}"
+    assert all(line.startswith("configuration, ") for line in lines)
+    return [line.removeprefix("configuration, ") for line in lines]
+
+
+def schema_mistakes(text):
+    with pytest.raises(ConfigError) as caught:
+        check_schema(yaml.safe_load(text), SCHEMA_PATH)
+    return lines_of(caught.value)
 
 
 def test_schema_is_valid():
@@ -168,3 +190,171 @@ def test_incomplete_reference_names_what_is_missing(config, tmp_path):
     (tmp_path / "ref/manifest.yaml").unlink()
     (line,) = mistakes(config, tmp_path)
     assert "the folder lacks manifest.yaml" in line
+
+
+# The schema in words -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("trim: {min_lenght: 5}", "trim.min_lenght: unknown key. Hint: did you mean min_length?"),
+        ("hosts:", "hosts: unknown section. Hint: did you mean host?"),
+        ("hosts: {reference: a.fa}", "hosts: unknown section. Hint: did you mean host?"),
+        ("sample: a.tsv", "sample: unknown key. Hint: did you mean samples?"),
+        ("min_length: 5", "min_length: unknown key. Hint: did you mean trim.min_length?"),
+        (
+            "reference: a",
+            "reference: unknown key. Hint: did you mean host.reference or function.reference?",
+        ),
+        (
+            "trim.min_length: 5",
+            "trim.min_length: unknown key. Hint: write `trim:` and, indented on the line below it,"
+            " `min_length:`.",
+        ),
+        ("host: {xyz: 1}", "host.xyz: unknown key. Hint: host takes reference."),
+    ],
+)
+def test_unknown_key_comes_with_the_one_that_was_meant(text, line):
+    assert schema_mistakes(text) == [line]
+
+
+def test_key_that_is_no_text_is_unknown():
+    (line,) = schema_mistakes("1: x")
+    assert line.startswith("1: unknown key. Hint: the configuration takes samples, metadata, ")
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("trim: {min_length: '50'}", "trim.min_length, '50': expected a whole number, 1 or more."),
+        ("trim: {min_length: 50.0}", "trim.min_length, 50.0: expected a whole number, 1 or more."),
+        ("trim: {min_length: true}", "trim.min_length, true: expected a whole number, 1 or more."),
+        ("trim: {quality: 94}", "trim.quality, 94: expected a whole number from 0 to 93."),
+        (
+            "trim: {cut_mean_quality: 20.0}",
+            "trim.cut_mean_quality, 20.0: expected a whole number from 1 to 36 or null.",
+        ),
+        ("trim: {poly_g: 'yes'}", "trim.poly_g, 'yes': expected true or false."),
+        ("trim: {poly_g:}", "trim.poly_g, null: expected true or false."),
+        ("trim: {adapters: 5}", "trim.adapters, 5: expected a path or null."),
+        ("trim: 50", "trim, 50: expected a section of keys."),
+        ("trim: [50]", "trim, [50]: expected a section of keys."),
+        (
+            "taxonomy: {database: gtdb.zip}",
+            "taxonomy.database, 'gtdb.zip': expected a path that ends in .syldb or null.",
+        ),
+        (
+            "taxonomy: {minimum_ani: 0.95}",
+            "taxonomy.minimum_ani, 0.95: expected a number from 80 to 100. Hint: the value is in"
+            " percent: 95 for 0.95.",
+        ),
+        (
+            "taxonomy: {minimum_ani: .nan}",
+            "taxonomy.minimum_ani, nan: expected a number from 80 to 100.",
+        ),
+        (
+            "taxonomy: {low_depth_abundance: 0}",
+            "taxonomy.low_depth_abundance, 0: expected a number above 0 and up to 1.",
+        ),
+        (
+            "scoring: {detectable_copies: .inf}",
+            "scoring.detectable_copies, inf: expected a number above 0.",
+        ),
+        ("function: {sensitivity: Fast}", "function.sensitivity, 'Fast': expected one of fast, "),
+        ("metadata: age", "metadata, 'age': expected a list, as [age, diet]."),
+        ("metadata: [age, age]", "metadata, 'age': stands twice."),
+        ("metadata: [group]", "metadata, 'group': is a column of the tables already"),
+        ("metadata: [body mass]", "metadata, 'body mass': expected the name of a column, with"),
+        ("samples:", "samples, null: expected a path."),
+    ],
+)
+def test_wrong_value_is_shown_beside_what_was_expected(text, start):
+    (line,) = schema_mistakes(text)
+    assert line.startswith(start)
+    assert " Hint: " in line
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("trim: {min_length: 50.0}", "Hint: write 50."),
+        ("trim: {min_length: '50'}", "Hint: write the number without quotation marks."),
+        ("trim: {poly_g: 'no'}", "Hint: write true or false, without quotation marks."),
+        ("function: {sensitivity: sensitve}", "Hint: did you mean sensitive?"),
+        ("trim: {quality: 99}", "Hint: leave the key out to keep its default, 15;"),
+    ],
+)
+def test_wrong_value_comes_with_what_to_write(text, hint):
+    assert hint in schema_mistakes(text)[0]
+
+
+def test_all_mistakes_of_the_schema_at_once():
+    lines = schema_mistakes("{hosts: , trim: {min_lenght: 5, quality: x}, samples: 7}")
+    assert sorted(line.split(":")[0].split(",")[0] for line in lines) == [
+        "hosts",
+        "samples",
+        "trim.min_lenght",
+        "trim.quality",
+    ]
+
+
+def test_every_value_of_a_wrong_type_is_named_with_its_key():
+    for key, _ in leaves(SCHEMA):
+        section, _, name = key.rpartition(".")
+        (line,) = schema_mistakes(yaml.safe_dump({section: {name: {}}} if section else {name: {}}))
+        assert line.startswith(f"{key}, {{}}: expected "), key
+
+
+def test_sections_without_keys_are_empty_and_pass_the_later_validation():
+    config = yaml.safe_load("trim:\nhost:\nmetadata:\n")
+    check_schema(config, SCHEMA_PATH)
+    assert validated(config) == DEFAULTS
+
+
+def test_filling_sections_touches_nothing_else():
+    config = {"trim": None, "samples": None, "hosts": None, "host": {"reference": None}}
+    fill_sections(config, SCHEMA_PATH)
+    assert config == {"trim": {}, "samples": None, "hosts": None, "host": {"reference": None}}
+
+
+def test_defaults_pass_the_schema_and_are_not_filled_in():
+    check_schema(copy.deepcopy(DEFAULTS), SCHEMA_PATH)
+    config = {}
+    check_schema(config, SCHEMA_PATH)
+    assert config == {}
+
+
+# Adapters ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "is empty"),
+        (b"\n \n", "is empty"),
+        (b"AGATCGGAAGAGC\n", "does not start with '>'"),
+        (b"@r\nACGT\n+\nIIII\n", "does not start with '>'"),
+        (b">a\n>b\n", "holds names and no bases"),
+        (b"\x1f\x8b\x08\x00", "is packed"),
+    ],
+)
+def test_adapters_that_fastp_cannot_read_are_refused(config, tmp_path, content, problem):
+    (tmp_path / "adapters.fa").write_bytes(content)
+    config["trim"]["adapters"] = "adapters.fa"
+    (line,) = mistakes(config, tmp_path)
+    assert line.startswith(f"trim.adapters, 'adapters.fa': {problem}")
+    assert " Hint: " in line
+
+
+def test_packed_adapters_are_to_be_unpacked(config, tmp_path):
+    (tmp_path / "adapters.fa.gz").write_bytes(b">a\nACGT\n")
+    config["trim"]["adapters"] = "adapters.fa.gz"
+    (line,) = mistakes(config, tmp_path)
+    assert "expected plain FASTA. Hint: unpack it" in line
+
+
+def test_adapters_may_start_with_blank_lines(config, tmp_path):
+    (tmp_path / "adapters.fa").write_bytes(b"\r\n>a\r\nACGTACGT\r\n")
+    config["trim"]["adapters"] = "adapters.fa"
+    check_configuration(config, tmp_path)

@@ -114,7 +114,7 @@ def test_json_has_the_agreed_keys_and_no_folder_names(run, tmp_path):
         reads(2).rstrip(b"\n"),
         b"@a\nACGT\n+a\nIIII\n@b\nACGT\n+b\nIIII\n",
         b"@a\nACGT\n+\n@III\n@b\nACGT\n+\n+III\n",
-        b"@a\nacgtnRYSWKMBDHV\n+\nIIIIIIIIIIIIIII\n@b\nN\n+\n!\n",
+        b"@a\nACGTNRYSWKMBDHV\n+\nIIIIIIIIIIIIIII\n@b\nN\n+\n!\n",
         b"@a\n\n+\n\n@b\nA\n+\nI\n",
     ],
     ids=["CRLF", "no line end", "name after +", "quality like a mark", "IUPAC", "read of no bases"],
@@ -240,6 +240,9 @@ GOOD = reads(2)
         (GOOD + b"@r3\nAC-T\n+\nIIII\n", "record 3 (line 10)", "the sequence holds '-'"),
         (GOOD + b"@r3\nAC1T\n+\nIIII\n", "record 3 (line 10)", "the sequence holds '1'"),
         (GOOD + b"@r3\nACUT\n+\nIIII\n", "record 3 (line 10)", "the sequence holds 'U'"),
+        (GOOD + b"@r3\nACgT\n+\nIIII\n", "record 3 (line 10)", "'g', a base in lower case"),
+        (GOOD + b"@r3\nACGn\n+\nIIII\n", "record 3 (line 10)", "'n', a base in lower case"),
+        (GOOD + b"@r3\nAC-g\n+\nIIII\n", "record 3 (line 10)", "the sequence holds '-'"),
         (GOOD + b"@r3\nACGT\n+\nII I\n", "record 3 (line 12)", "the character number 32"),
         (GOOD + b"@r3\nACGT\n+\nII\x7fI\n", "record 3 (line 12)", "the character number 127"),
         (GOOD + b"@r3\nAC\x80T\n+\nIIII\n", "record 3 (line 10)", "the byte 0x80"),
@@ -406,6 +409,27 @@ def test_interleaved_file_without_reads2_is_told(run, style):
 def test_single_end_file_of_first_mates_is_no_interleaved_file(run):
     assert run(in_style("r{}/1", range(1, 5))).status == "ok"
     assert run(in_style("SRR1.{}", range(1, 5))).status == "ok"
+
+
+@pytest.mark.parametrize("style", ["r{}/2", "r{} 2:N:0:ACGT", "SRR1.{} M1:7/2"])
+@pytest.mark.parametrize("count", [1, 2500])
+def test_single_end_file_of_second_mates_belongs_into_reads2(run, style, count):
+    report = run(in_style(style, range(1, count + 1)))
+    assert report.status == "failed"
+    assert report.reason.startswith("x_R1.fastq: every read is the second mate of a pair")
+    assert "Hint: put the file into reads2" in report.reason
+
+
+@pytest.mark.parametrize("other", ["x/1", "x", "x 1:N:0:ACGT"])
+@pytest.mark.parametrize("position", [0, 1500, 2500])
+def test_single_end_file_with_other_reads_beside_second_mates_passes(run, other, position):
+    names = [f"r{i}/2" for i in range(2500)]
+    names.insert(position, other)
+    assert run(fastq(*((name, "ACGT", "IIII") for name in names))).status == "ok"
+
+
+def test_lower_case_comes_with_the_way_to_upper_case(run):
+    assert "seqtk seq -U" in run(b"@a\nacgt\n+\nIIII\n").reason
 
 
 def test_damage_in_the_second_file_is_told_of_the_second(run):

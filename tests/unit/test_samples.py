@@ -227,6 +227,23 @@ def test_misspelt_optional_column_is_recognised(folder):
     assert "'timepoint'" in line
 
 
+@pytest.mark.parametrize(
+    "first",
+    ["a|1|a_1.fastq.gz|a_2.fastq.gz", "sample|x.FQ", "a|/data/a", "P1|reads/a.bam|diet"],
+)
+def test_missing_header_is_said_once(folder, first):
+    (line,) = mistakes(folder, table(first, "b|b_1.fastq.gz"))
+    assert "samples.tsv, row 1: " in line
+    assert "the header is missing" in line
+
+
+def test_header_with_a_unit_is_a_header(folder):
+    (line,) = mistakes(folder, table("Sample|reads1|mg/L", "a|a_1.fastq.gz|3"), check_files=False)[
+        :1
+    ]
+    assert "header is missing" not in line
+
+
 def test_undeclared_column_points_to_the_configuration(folder):
     (line,) = mistakes(folder, table("sample|reads1|bmi", "a|a_1.fastq.gz|22"))
     assert "'bmi'" in line
@@ -370,6 +387,10 @@ def test_missing_file_is_named_with_hint(folder):
     [
         ("a_1.fastq.gz,b_1.fastq.gz", "one file per cell"),
         ("*.fastq.gz", "one file per cell"),
+        ("reads/a_1.fq,reads/b_1.fq", "one file per cell"),
+        ("reads/a_1.fq; reads/b_1.fq", "one file per cell"),
+        ("reads/a_1.fq reads/b_1.fq", "one file per cell"),
+        ("my reads/a,b/x.fq", "relative paths start"),
         ("/nowhere/x.fq", "check the spelling"),
     ],
 )

@@ -11,7 +11,8 @@ from snakemake_runs import ROOT, Job, plan, snakemake, write_config, write_proje
 
 EVERYTHING = {
     "assign_fragments", "check_host", "check_outcome", "check_proteins", "clean_reads",
-    "collect_status", "index_host", "index_proteins", "ingest_reads", "join_reads", "join_tables", "list_routes",
+    "collect_status", "index_host", "index_proteins", "ingest_reads", "join_reads", "join_tables",
+    "list_routes",
     "plot_carriers", "plot_pathways", "plot_reads", "plot_taxa", "profile_taxa", "score_pathways",
     "search_reads", "sketch_genomes", "summarise_reads",
 }  # fmt: skip
@@ -64,7 +65,7 @@ def test_ready_sylph_database_is_used_as_it_is(tmp_path):
 
 def test_own_adapters_replace_the_shipped_ones(tmp_path):
     write_project(tmp_path, {"trim": {"adapters": "own.fa"}})
-    (tmp_path / "own.fa").touch()
+    (tmp_path / "own.fa").write_text(">adapter\nAGATCGGAAGAGC\n", encoding="utf-8")
     inputs = inputs_of(plan(tmp_path).text, "clean_reads")
     assert "own.fa" in inputs.split(", ")
     assert "adapters.fasta" not in inputs

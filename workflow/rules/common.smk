@@ -5,8 +5,6 @@ from pathlib import Path
 
 from snakemake.utils import validate
 
-validate(config, "../schemas/config.schema.yaml", set_default=True)
-
 # The modules that scripts import. Passed as `code` input to every script rule: a change
 # to one re-runs the rule, and a module deployment fetches them next to the script.
 LIBRARY = [
@@ -39,11 +37,16 @@ LIBRARY = [
 # The sheet is read with the library's own reader, which uses the standard library only.
 sys.path.insert(0, str(Path(LIBRARY[0]).parents[1]))
 
-from fermentome.configuration import check_configuration
+from fermentome.configuration import check_configuration, check_schema
 from fermentome.errors import FermentomeError
 from fermentome.samples import NAME_PATTERN, read_sample_sheet
 
+CONFIG_SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
+
 try:
+    # Snakemake's own check stops at the first mistake; it is kept for the defaults it fills in.
+    check_schema(config, CONFIG_SCHEMA)
+    validate(config, CONFIG_SCHEMA, set_default=True)
     check_configuration(config)
     SHEET = read_sample_sheet(
         config["samples"],

@@ -10,7 +10,6 @@ Outputs
     results/function/{sample}.families.tsv    one row per family and taxon
     results/function/{sample}.ambiguous.tsv   fragments that could be of several families
     results/function/{sample}.depth.json      genome equivalents
-    results/status/function/{sample}.tsv
 """
 
 
@@ -45,7 +44,7 @@ rule index_proteins:
     """Index the protein reference for DIAMOND."""
     input:
         proteins=f"{PROTEINS}/proteins.faa.gz",
-        checked="results/databases/proteins.tsv",
+        checked=ancient("results/databases/proteins.tsv"),
     output:
         index="results/databases/proteins.dmnd",
     log:
@@ -112,7 +111,7 @@ rule assign_fragments:
         flow="results/reads/{sample}.json",
         hits="results/function/{sample}.hits.tsv.gz",
         proteins=f"{PROTEINS}/proteins.tsv",
-        checked="results/databases/proteins.tsv",
+        checked=ancient("results/databases/proteins.tsv"),
         catalogue=list(CATALOGUE.values()),
         schemas=list(SCHEMAS.values()),
         code=LIBRARY,
@@ -120,7 +119,6 @@ rule assign_fragments:
         families="results/function/{sample}.families.tsv",
         ambiguous="results/function/{sample}.ambiguous.tsv",
         depth="results/function/{sample}.depth.json",
-        status="results/status/function/{sample}.tsv",
     log:
         "logs/assign_fragments/{sample}.log",
     benchmark:
@@ -133,6 +131,5 @@ rule assign_fragments:
         runtime=minutes(120),
     params:
         min_genus_identity=config["function"]["minimum_identity_for_genus"],
-        scoring=config["scoring"],
     script:
         "../../scripts/assign_fragments.py"

@@ -6,7 +6,7 @@ Outputs
     results/tables/routes.tsv               what each pathway is and what it cannot say
     results/pathways/{sample}.tsv           one row per pathway and taxon
     results/products/{sample}.tsv  one row per product
-    results/status/pathways/{sample}.tsv
+    results/status/pathways/{sample}.tsv    status of function and pathways
 """
 
 

@@ -14,9 +14,7 @@ FEATURE_TABLES = {
     "pathways": "results/pathways/{sample}.tsv",
     "products": "results/products/{sample}.tsv",
 } | ({"taxa": "results/taxonomy/{sample}.tsv"} if HAS_TAXONOMY else {})
-STATUS_TABLES = ["reads", "function", "pathways"] + (
-    ["taxonomy"] if HAS_TAXONOMY else []
-)
+STATUS_TABLES = ["reads", "pathways"] + (["taxonomy"] if HAS_TAXONOMY else [])
 FIGURES = ["reads", "pathways", "carriers"] + (["taxa"] if HAS_TAXONOMY else [])
 
 
