@@ -202,7 +202,6 @@ def function_stages(road):
                 "families": road.path(f"function/{sample}.families.tsv"),
                 "ambiguous": road.path(f"function/{sample}.ambiguous.tsv"),
                 "depth": road.path(f"function/{sample}.depth.json"),
-                "status": road.path(f"status/function.{sample}.tsv"),
             },
             params={"min_genus_identity": 80.0, "scoring": SCORING},
         )
@@ -256,7 +255,7 @@ def join_stages(road):
         },
         params={"attributes": {sample: {"subject": "s", "age": "007"} for sample in SAMPLES}},
     )
-    stages = ("reads", "taxonomy", "function", "pathways")
+    stages = ("reads", "taxonomy", "pathways")
     road.run(
         "collect_status",
         input={

@@ -45,8 +45,7 @@ rule index_host:
     """Index the host reference once for all samples."""
     input:
         fasta=HOST or [],
-        # Ancient: a check that is repeated does not make a new index.
-        checked=ancient("results/databases/host.tsv"),
+        checked="results/databases/host.tsv",
     output:
         index="results/databases/host.mmi",
     log:
@@ -71,7 +70,7 @@ rule clean_reads:
         reads=run_reads,
         status="results/ingest/{sample}/{run}.status",
         host=HOST_INDEX,
-        checked=ancient("results/databases/host.tsv") if HOST else [],
+        checked="results/databases/host.tsv" if HOST else [],
         adapters=config["trim"]["adapters"]
         or workflow.source_path("../resources/adapters.fasta"),
     output:

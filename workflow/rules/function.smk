@@ -44,7 +44,7 @@ rule index_proteins:
     """Index the protein reference for DIAMOND."""
     input:
         proteins=f"{PROTEINS}/proteins.faa.gz",
-        checked=ancient("results/databases/proteins.tsv"),
+        checked="results/databases/proteins.tsv",
     output:
         index="results/databases/proteins.dmnd",
     log:
@@ -111,7 +111,7 @@ rule assign_fragments:
         flow="results/reads/{sample}.json",
         hits="results/function/{sample}.hits.tsv.gz",
         proteins=f"{PROTEINS}/proteins.tsv",
-        checked=ancient("results/databases/proteins.tsv"),
+        checked="results/databases/proteins.tsv",
         catalogue=list(CATALOGUE.values()),
         schemas=list(SCHEMAS.values()),
         code=LIBRARY,
