@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 with log_to(snakemake.log[0]):
     check_proteins(
-        folder=snakemake.params.folder,
+        manifest_path=snakemake.input.manifest,
         catalogue_files=CatalogueFiles(*snakemake.input.catalogue, *snakemake.input.schemas),
         table_path=snakemake.output.table,
     )

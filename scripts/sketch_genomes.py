@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 with log_to(snakemake.log[0]):
     build_database(
-        genomes=list_genomes(snakemake.params.folder),
+        genomes=list_genomes(snakemake.input.genomes),
         lineages=read_lineages(snakemake.input.lineages),
         subsampling=snakemake.params.subsampling,
         output=snakemake.output.database,

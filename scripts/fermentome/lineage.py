@@ -73,6 +73,15 @@ def clean_name(name: str) -> str:
     return (name[3:] if name.startswith(PREFIXES) else name).replace("_", " ").strip()
 
 
+def is_genome_file(name: str) -> bool:
+    """Whether a file is a genome by its name.
+
+    >>> is_genome_file("GCF_1.2.FNA.gz"), is_genome_file("README.txt")
+    (True, False)
+    """
+    return name.lower().removesuffix(".gz").endswith(FASTA_SUFFIXES)
+
+
 def genome_key(name: str) -> str:
     """Name of a genome without folder and file name extensions, in whichever case these are.
 

@@ -125,11 +125,20 @@ REFERENCE_COLUMNS = ("family", "role", "proteins", "with_genus", "median_length_
 
 
 def check_proteins(
-    folder: str | os.PathLike[str],
+    manifest_path: str | os.PathLike[str],
     catalogue_files: CatalogueFiles,
     table_path: str | os.PathLike[str],
 ) -> None:
     """Check a protein reference and write how many proteins each family of the catalogue has.
+
+    Parameters
+    ----------
+    manifest_path
+        Manifest of the reference, in its folder.
+    catalogue_files
+        The catalogue and its schemas.
+    table_path
+        Table to write.
 
     Raises
     ------
@@ -139,8 +148,9 @@ def check_proteins(
     """
     catalogue = load_catalogue(catalogue_files)
     known = [*catalogue.families, *catalogue.single_copy]
-    read_reference(Path(folder), known)
-    proteins = read_proteins(Path(folder, "proteins.tsv"), catalogue)
+    folder = Path(manifest_path).parent
+    read_reference(folder, known)
+    proteins = read_proteins(folder / "proteins.tsv", catalogue)
     medians = median_lengths(proteins.values())
     if medians.keys().isdisjoint(catalogue.single_copy):
         raise ReferenceFolderError(

@@ -157,11 +157,11 @@ def is_detected(
 ) -> bool:
     """Whether families that are evidence together are all detected.
 
-    Each needs the minimum of fragments and of positions. In a shallow sample the diagnostic ones
-    are taken together, because the routes with the most markers would be lost first: each by
-    at least one fragment, k of them by k times the minimum, and one that is below the minimum
-    must be so by chance at the depth of the others (Poisson, 5 %). One stray fragment beside an
-    abundant marker is thus no evidence.
+    Each needs the minimum of fragments and of positions. In a shallow sample they are taken
+    together, because the routes with the most markers would be lost first: each by at least one
+    fragment, the k diagnostic ones by k times the minimum, and one that is below the minimum
+    must be so by chance at the depth of the other diagnostic ones (Poisson, 5 %). One stray
+    fragment beside an abundant marker is thus no evidence.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def is_detected(
     diagnostic
         Whether each is of a diagnostic step.
     shallow
-        Whether the sample may miss single families, see `is_shallow`.
+        Whether the sample may miss single families.
     """
     seen = [row for row in rows if row is not None]
     if len(seen) < len(rows):
@@ -182,19 +182,16 @@ def is_detected(
     pooled = [row for row, is_diagnostic in zip(seen, diagnostic, strict=True) if is_diagnostic]
     if not shallow or len(pooled) < 2:
         return all(map(alone, seen))
-    others = [row for row, is_diagnostic in zip(seen, diagnostic, strict=True) if not is_diagnostic]
-    fragments = sum(row.fragments for row in pooled)
-    length = sum(row.effective_length for row in pooled)
 
     def by_chance(row: FamilyEvidence) -> bool:
-        density = (fragments - row.fragments) / (length - row.effective_length)
+        others = [other for other in pooled if other is not row]
+        density = sum(o.fragments for o in others) / sum(o.effective_length for o in others)
         expected = density * row.effective_length
         return bool(stats.poisson.cdf(row.fragments, expected) >= 1 - CONFIDENCE)
 
     return (
-        all(map(alone, others))
-        and all(row.fragments >= 1 and (alone(row) or by_chance(row)) for row in pooled)
-        and fragments >= rule.minimum_fragments * len(pooled)
+        all(row.fragments >= 1 and (alone(row) or by_chance(row)) for row in seen)
+        and sum(row.fragments for row in pooled) >= rule.minimum_fragments * len(pooled)
         and sum(row.positions for row in pooled) >= rule.minimum_positions * len(pooled)
     )
 

@@ -31,11 +31,11 @@ from fermentome.flow import (
     write_statuses,
 )
 from fermentome.lineage import (
-    FASTA_SUFFIXES,
     RANKS,
     deepest_rank,
     format_lineage,
     genome_key,
+    is_genome_file,
     read_lineages,
     sketch_key,
 )
@@ -80,8 +80,8 @@ class TaxonAbundance:
     ani: float
 
 
-def list_genomes(folder: str | os.PathLike[str]) -> dict[str, Path]:
-    """Genome files of a folder by genome name, sorted.
+def list_genomes(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Path]:
+    """Genome files by genome name, sorted; files not named as FASTA are passed over.
 
     Raises
     ------
@@ -90,28 +90,25 @@ def list_genomes(folder: str | os.PathLike[str]) -> dict[str, Path]:
         their extensions.
     """
     genomes: dict[str, Path] = {}
-    for path in sorted(Path(folder).iterdir()):
-        if not path.name.lower().removesuffix(".gz").endswith(FASTA_SUFFIXES):
+    for path in sorted(map(Path, paths)):
+        if not is_genome_file(path.name):
             continue
         if not path.is_file():
             raise ReferenceFolderError(
-                f"{folder}: {path.name} is no file; expected a genome in FASTA by its name. Hint:"
+                f"{path} is no file; expected a genome in FASTA by its name. Hint:"
                 " mend the link, or move the folder elsewhere."
             )
         if not path.stat().st_size:
             raise ReferenceFolderError(
-                f"{folder}: {path.name} is empty; expected a genome in FASTA. Hint: copy it again"
-                " or delete it."
+                f"{path} is empty; expected a genome in FASTA. Hint: copy it again or delete it."
             )
         key = genome_key(path.name)
         if key in genomes:
-            raise ReferenceFolderError(
-                f"{folder}: {genomes[key].name} and {path.name} are both genome {key!r}"
-            )
+            raise ReferenceFolderError(f"{genomes[key]} and {path.name} are both genome {key!r}")
         genomes[key] = path
     if not genomes:
         raise ReferenceFolderError(
-            f"{folder}: no genome found; files named *.fna, *.ffn, *.fasta or *.fa, plain or"
+            "taxonomy.genomes: no genome found; files named *.fna, *.ffn, *.fasta or *.fa, plain or"
             " .gz, were expected"
         )
     return genomes

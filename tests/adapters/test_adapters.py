@@ -157,7 +157,7 @@ def taxonomy_stages(road):
         "sketch_genomes",
         input={"genomes": [str(genomes / name)], "lineages": lineages},
         output={"database": road.path("databases/taxonomy.syldb")},
-        params={"folder": str(genomes), "subsampling": 10},
+        params={"subsampling": 10},
     )
     for sample in SAMPLES:
         paired = [road.path("clean/001.fastq.gz")] if sample == "001" else []
@@ -183,9 +183,8 @@ def taxonomy_stages(road):
 def function_stages(road):
     road.run(
         "check_proteins",
-        input=catalogue(),
+        input={"manifest": str(EXAMPLE / "reference/manifest.yaml"), **catalogue()},
         output={"table": road.path("databases/proteins.tsv")},
-        params={"folder": str(EXAMPLE / "reference")},
     )
     road.run("list_routes", input=catalogue(), output={"table": road.path("tables/routes.tsv")})
     for sample in SAMPLES:
@@ -361,9 +360,8 @@ def test_check_proteins_refuses_a_reference_that_was_changed(tmp_path):
         run_adapter(
             "check_proteins",
             str(tmp_path / "log"),
-            input=catalogue(),
+            input={"manifest": str(folder / "manifest.yaml"), **catalogue()},
             output={"table": str(tmp_path / "table.tsv")},
-            params={"folder": str(folder)},
         )
     assert not (tmp_path / "table.tsv").exists()
 
@@ -464,7 +462,7 @@ def test_error_of_the_library_goes_to_the_log_with_its_traceback(tmp_path):
             str(tmp_path / "log"),
             input={"genomes": [], "lineages": "nowhere.tsv"},
             output={"database": str(tmp_path / "db")},
-            params={"folder": str(tmp_path / "genomes"), "subsampling": 10},
+            params={"subsampling": 10},
         )
     log = (tmp_path / "log").read_text(encoding="utf-8")
     assert "ReferenceFolderError: " in log

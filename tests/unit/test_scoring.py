@@ -173,6 +173,22 @@ def test_one_stray_fragment_beside_an_abundant_marker_is_no_detection():
     assert community(sample(counts, single_copy=20, pathways=(TWO,))[1], "TWO").call != "present"
 
 
+@pytest.mark.parametrize(("thl", "call"), [(1, "present"), (0, "below_detection")])
+def test_short_shared_marker_may_be_scarce_by_chance_in_a_shallow_sample(thl, call):
+    route = make_pathway(
+        "ROUTE",
+        (
+            make_step("a", ("ptb",), diagnostic=True),
+            make_step("b", ("buk",), diagnostic=True),
+            make_step("c", ("thl",)),
+        ),
+        (("ptb", "buk", "thl"),),
+    )
+    counts = {("ptb", "G"): 3, ("buk", "G"): 3, ("thl", "G"): thl}
+    score = community(sample(counts, single_copy=20, pathways=(route,))[1], "ROUTE")
+    assert score.call == call
+
+
 def test_each_marker_of_a_deep_sample_needs_the_minimum():
     counts = {("ptb", "Genus"): 1, ("buk", "Genus"): 3}
     assert community(sample(counts, single_copy=5000, pathways=(TWO,))[1], "TWO").call == "absent"

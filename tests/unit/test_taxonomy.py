@@ -46,7 +46,7 @@ def database(tmp_path_factory):
     folder = tmp_path_factory.mktemp("db")
     (folder / "one.fna").write_text(f">c\n{random_genome(1)}\n")
     (folder / "two.fna").write_text(f">c\n{random_genome(2)}\n")
-    build_database(list_genomes(folder), {"one": ONE, "two": TWO}, 50, folder / "x.syldb")
+    build_database(list_genomes(folder.iterdir()), {"one": ONE, "two": TWO}, 50, folder / "x.syldb")
     return load_database(folder / "x.syldb")
 
 
@@ -121,12 +121,12 @@ def test_detected_genome_without_lineage_is_an_error():
 def test_genome_without_lineage_stops_the_build(tmp_path):
     (tmp_path / "one.fna").write_text(">c\nACGT\n")
     with pytest.raises(LineageError, match=r"1 of 1 genomes .* 'one'"):
-        build_database(list_genomes(tmp_path), {}, 50, tmp_path / "x.syldb")
+        build_database(list_genomes(tmp_path.iterdir()), {}, 50, tmp_path / "x.syldb")
 
 
 def test_folder_without_genomes_is_an_error(tmp_path):
     with pytest.raises(ReferenceFolderError, match="no genome found"):
-        list_genomes(tmp_path)
+        list_genomes(tmp_path.iterdir())
 
 
 def test_genomes_are_found_by_extensions_in_either_case(tmp_path):
@@ -135,14 +135,14 @@ def test_genomes_are_found_by_extensions_in_either_case(tmp_path):
     (tmp_path / "c.FNA.GZ").write_bytes(gzip.compress(b">c\nACGT\n"))
     for name in ("notes.txt", "x_genomic", "x.gz"):
         (tmp_path / name).touch()
-    assert list(list_genomes(tmp_path)) == ["a", "b", "c", "d", "my E", "my S"]
+    assert list(list_genomes(tmp_path.iterdir())) == ["a", "b", "c", "d", "my E", "my S"]
 
 
 def test_genomes_with_upper_case_extensions_and_blanks_are_found_in_reads(tmp_path):
     (tmp_path / "my E.FNA.GZ").write_bytes(gzip.compress(f">c\n{random_genome(1)}\n".encode()))
     (tmp_path / "my S.FA").write_text(f">c\n{random_genome(2)}\n")
     lineages = {"my E": ONE, "my S": TWO}
-    build_database(list_genomes(tmp_path), lineages, 50, tmp_path / "x.syldb")
+    build_database(list_genomes(tmp_path.iterdir()), lineages, 50, tmp_path / "x.syldb")
     reads = write_pairs(tmp_path / "a.fastq", random_genome(2), 2000)
     species = profile_reads([reads], [], load_database(tmp_path / "x.syldb"), lineages, 95.0, 50)
     assert [row.taxon for row in species] == ["Gtwo two", UNCLASSIFIED]
@@ -152,20 +152,20 @@ def test_genome_in_two_files_is_an_error(tmp_path):
     for name in ("a.fna", "a.FA"):
         (tmp_path / name).write_text(">c\nACGT\n")
     with pytest.raises(ReferenceFolderError, match="a.FA and a.fna are both genome 'a'"):
-        list_genomes(tmp_path)
+        list_genomes(tmp_path.iterdir())
 
 
 def test_empty_genome_is_named(tmp_path):
     (tmp_path / "one.fna").write_text(">c\nACGT\n")
     (tmp_path / "two.fna").touch()
     with pytest.raises(ReferenceFolderError, match="two.fna is empty"):
-        list_genomes(tmp_path)
+        list_genomes(tmp_path.iterdir())
 
 
 def test_folder_named_like_a_genome_is_named(tmp_path):
     (tmp_path / "one.fna").mkdir()
     with pytest.raises(ReferenceFolderError, match="one.fna is no file"):
-        list_genomes(tmp_path)
+        list_genomes(tmp_path.iterdir())
 
 
 PACKED = gzip.compress(f">c\n{random_genome(1, 20_000)}\n".encode())
@@ -199,7 +199,7 @@ PACKED = gzip.compress(f">c\n{random_genome(1, 20_000)}\n".encode())
 def test_genome_that_cannot_be_read_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ReferenceFolderError, match=rf"{name}: .*expected .*FASTA.* Hint: "):
-        build_database(list_genomes(tmp_path), {"one": ONE}, 50, tmp_path / "x.syldb")
+        build_database(list_genomes(tmp_path.iterdir()), {"one": ONE}, 50, tmp_path / "x.syldb")
     assert not (tmp_path / "x.syldb").exists()
 
 

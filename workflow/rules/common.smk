@@ -39,6 +39,7 @@ sys.path.insert(0, str(Path(LIBRARY[0]).parents[1]))
 
 from fermentome.configuration import check_configuration, check_schema
 from fermentome.errors import FermentomeError
+from fermentome.lineage import is_genome_file
 from fermentome.samples import NAME_PATTERN, read_sample_sheet
 
 CONFIG_SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
@@ -80,6 +81,13 @@ HAS_TAXONOMY = bool(config["taxonomy"]["genomes"] or config["taxonomy"]["databas
 wildcard_constraints:
     sample=NAME_PATTERN,
     run=NAME_PATTERN,
+
+
+def genome_files(folder):
+    """Genomes of a folder, none if it is not configured."""
+    if not folder:
+        return []
+    return sorted(str(p) for p in Path(folder).iterdir() if is_genome_file(p.name))
 
 
 def megabytes(first_attempt):

@@ -34,8 +34,6 @@ rule check_proteins:
     resources:
         mem_mb=megabytes_for(500, 10),
         runtime=minutes(30),
-    params:
-        folder=PROTEINS,
     script:
         "../../scripts/check_proteins.py"
 

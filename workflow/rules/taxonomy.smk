@@ -10,15 +10,7 @@ Outputs
 """
 
 # The files and not the folder: a genome that is replaced is sketched again.
-GENOMES = (
-    sorted(
-        str(path)
-        for path in Path(config["taxonomy"]["genomes"]).iterdir()
-        if path.is_file()
-    )
-    if config["taxonomy"]["genomes"]
-    else []
-)
+GENOMES = genome_files(config["taxonomy"]["genomes"])
 TAXONOMY_DATABASE = config["taxonomy"]["database"] or "results/databases/taxonomy.syldb"
 
 
@@ -41,7 +33,6 @@ rule sketch_genomes:
         mem_mb=megabytes_for(500, 1),
         runtime=minutes(240),
     params:
-        folder=config["taxonomy"]["genomes"],
         subsampling=config["taxonomy"]["subsampling"],
     script:
         "../../scripts/sketch_genomes.py"
