@@ -562,8 +562,8 @@ class ProductScore:
     Attributes
     ----------
     copies, ci_low, ci_high
-        Sums over the routes that are called present; 0 where none is. The bounds are sums of
-        the routes' bounds.
+        Sums over the routes that are called present, and of their bounds. Where none is, the
+        copies are 0 and the bounds NaN: what the depth leaves open is said route by route.
     routes
         Ids of the routes that are called present.
     """
@@ -588,8 +588,8 @@ def score_products(scores: Sequence[PathwayScore]) -> list[ProductScore]:
             ProductScore(
                 product,
                 sum((score.copies for score in present), 0.0),
-                sum((score.ci_low for score in present), 0.0),
-                sum((score.ci_high for score in present), 0.0),
+                sum(score.ci_low for score in present) if present else math.nan,
+                sum(score.ci_high for score in present) if present else math.nan,
                 tuple(score.pathway for score in present),
             )
         )

@@ -595,6 +595,7 @@ def test_edited_library_runs_the_scripts_again(rerun, demo):
         planned = plan(rerun, snakefile=demo.snakefile)
     scripts = {path.stem for path in (ROOT / "scripts").glob("*.py")}
     assert scripts <= planned.rules
+    assert planned.rules.isdisjoint({"index_host", "index_proteins"})
     assert nothing_to_do(rerun, snakefile=demo.snakefile)
 
 

@@ -45,7 +45,6 @@ rule index_host:
     """Index the host reference once for all samples."""
     input:
         fasta=HOST or [],
-        checked="results/databases/host.tsv",
     output:
         index="results/databases/host.mmi",
     log:

@@ -42,7 +42,6 @@ rule index_proteins:
     """Index the protein reference for DIAMOND."""
     input:
         proteins=f"{PROTEINS}/proteins.faa.gz",
-        checked="results/databases/proteins.tsv",
     output:
         index="results/databases/proteins.dmnd",
     log:
