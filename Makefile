@@ -17,12 +17,12 @@ export MPLBACKEND := Agg
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv demo test lint format real lock clean
+.PHONY: help setup venv demo test lint format real benchmark-accuracy lock clean
 
 help:  ## list the commands
 	@echo "Fermentome. Commands:"
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | \
-	    while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | \
+	    while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
 	@echo "Settings: CORES=n, PYTHON=python3.12, FERMENTOME_TOOLS=auto|path|conda|apt, PYTEST_ARGS=..."
 	@echo "Own samples: edit config/, then .venv/bin/snakemake --cores n (make setup prints the exact call)"
 
@@ -47,6 +47,7 @@ lint: venv  ## check form, types and workflow
 	$(VENV)/mypy --strict scripts/setup/bootstrap.py scripts/setup/demo.py scripts/setup/lint_workflow.py
 	$(IN_VENV) $(VENV)/snakefmt --check Snakefile workflow
 	$(IN_VENV) $(VENV)/python scripts/setup/lint_workflow.py
+	$(IN_VENV) PYTHONPATH=scripts $(VENV)/python -m fermentome lint
 
 format: venv  ## put the code into form
 	$(VENV)/ruff check --fix .
@@ -55,6 +56,9 @@ format: venv  ## put the code into form
 
 real: setup  ## run the real stool samples, where the data is at hand
 	$(IN_VENV) $(VENV)/python benchmarks/real/run.py
+
+benchmark-accuracy: setup  ## measure how right the calls are, where the data is at hand
+	$(IN_VENV) $(VENV)/python benchmarks/accuracy/run.py --threads $(CORES)
 
 lock:  ## renew requirements/*.lock (UPGRADE=1: newest versions)
 	PYTHON=$(PYTHON) sh requirements/compile.sh $(if $(UPGRADE),--upgrade)

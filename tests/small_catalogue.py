@@ -18,7 +18,8 @@ def make_step(name, *alternatives, required=True, diagnostic=False):
 
 def make_pathway(name, steps, markers, scope="community", veto=(), completeness=0.75):
     return Pathway(
-        id=name, name=name, product="butyrate", direction="formation", evidence_scope=scope,
+        id=name, name=name, kind="production", product="butyrate", direction="formation",
+        evidence_scope=scope,
         min_completeness=completeness, taxon_veto=veto, reported=True, not_reported_because="",
         confidence="high", checked=True, steps=steps, required_markers=markers, caveat="",
         sources=("test",),

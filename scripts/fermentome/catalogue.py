@@ -1,7 +1,8 @@
 """The catalogue: protein families, the routes that they make up, and the single-copy families.
 
 The three YAML files are data that a biochemist edits. Reading them checks each against its JSON
-Schema, then all of them against each other, and names every problem at once.
+Schema, then all of them against each other, and names every problem at once. Runs of steps that
+routes share are written once, as modules, and put in place here: a `Pathway` knows only steps.
 """
 
 import difflib
@@ -9,7 +10,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ import yaml
 from fermentome.errors import CatalogueError
 
 Role = Literal["target", "decoy", "single_copy"]
+Kind = Literal["production", "intermediate", "crossfeeding", "sink", "interconversion"]
 Alternatives = tuple[tuple[str, ...], ...]
 """Families as OR of ANDs: ``(("but",), ("ptb", "buk"))`` is but, or ptb together with buk."""
 
@@ -84,6 +86,23 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
+class FullLength:
+    """What an alignment of a whole protein must reach to count for a family.
+
+    Attributes
+    ----------
+    bits_per_aa
+        Lowest bit score per residue of the protein.
+    min_query_cover, min_subject_cover
+        Lowest aligned share of the protein, and of the family's member, 0 to 1.
+    """
+
+    bits_per_aa: float
+    min_query_cover: float
+    min_subject_cover: float
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """One kind of protein chain, counted (target) or only searched (decoy).
 
@@ -105,6 +124,13 @@ class Family:
         Of reads; the catalogue's default unless the family has its own.
     checked
         Whether its function was seen in a public source.
+    genes
+        Gene symbols; empty where none is usual.
+    uniprot_query
+        Proposed query for members in UniProtKB, not executed; None where there is none.
+    ec_because
+        Why its EC numbers are not those of its orthologues or not of the type in its name; names
+        the identifiers concerned. Empty for most.
     """
 
     id: str
@@ -122,6 +148,9 @@ class Family:
     sources: tuple[str, ...]
     checked: bool
     note: str
+    genes: tuple[str, ...] = ()
+    uniprot_query: str | None = None
+    ec_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +183,8 @@ class Step:
         Counts towards completeness.
     diagnostic
         Evidence of this very route; never filled in when missing.
+    ec_because
+        Why an EC number of the step is none of its families'; names it. Empty for most.
     """
 
     id: str
@@ -163,6 +194,7 @@ class Step:
     required: bool
     diagnostic: bool
     alternatives: Alternatives
+    ec_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +203,13 @@ class Pathway:
 
     Attributes
     ----------
+    kind
+        Place of the product in the gut: end product, intermediate, food of others, sink of
+        hydrogen, or one product made of another.
+    direction
+        Whether the route makes the product or uses it.
+    steps
+        In order, modules put in place.
     evidence_scope
         Where the evidence must lie: pooled over the community; preferably, or necessarily, in one
         genus.
@@ -186,6 +225,7 @@ class Pathway:
 
     id: str
     name: str
+    kind: Kind
     product: str
     direction: Literal["formation", "consumption"]
     evidence_scope: Literal["community", "taxon_preferred", "taxon"]
@@ -229,6 +269,7 @@ class Catalogue:
     pathways: Mapping[str, Pathway]
     single_copy: Mapping[str, SingleCopyFamily]
     default_acceptance: Acceptance
+    default_full_length: FullLength | None = None
 
     def role(self, family_id: str) -> Role:
         """Whether a family is a target, a decoy or a single-copy family.
@@ -253,6 +294,24 @@ class Catalogue:
         if family_id in self.single_copy:
             return self.default_acceptance
         return self._family(family_id).acceptance
+
+    def full_length(self, family_id: str) -> FullLength | None:
+        """Return the acceptance of whole proteins for a family.
+
+        A family's own bits per residue replace those of the default; single-copy families take
+        the default. None if the catalogue has no default.
+
+        Raises
+        ------
+        CatalogueError
+            If the catalogue does not know the family.
+        """
+        if family_id in self.single_copy:
+            return self.default_full_length
+        own = self._family(family_id).full_length_bits_per_aa
+        if own is None or self.default_full_length is None:
+            return self.default_full_length
+        return replace(self.default_full_length, bits_per_aa=own)
 
     def same_merge_group(self, *family_ids: str) -> bool:
         """Whether all families stand in one group that scores do not part.
@@ -287,23 +346,33 @@ def load_catalogue(files: CatalogueFiles) -> Catalogue:
         If a file is missing, is not YAML, breaks its schema, or the files contradict each other.
         The message holds one line per problem: file, entry, what is wrong, what to do.
     """
-    families = _read_checked(files.families, files.families_schema)
-    pathways = _read_checked(files.pathways, files.pathways_schema)
-    single_copy = _read_checked(files.single_copy, files.single_copy_schema)
+    checked = [
+        _read_checked(files.families, files.families_schema),
+        _read_checked(files.pathways, files.pathways_schema),
+        _read_checked(files.single_copy, files.single_copy_schema),
+    ]
+    if problems := [problem for _, found in checked for problem in found]:
+        raise CatalogueError("\n".join(problems))
+    families, pathways, single_copy = (content for content, _ in checked)
+    routes = [_expand(pathway, _modules(pathways)) for pathway in pathways["pathways"]]
     problems = [
-        *(f"{files.families}: {line}" for line in _family_problems(families, pathways)),
-        *(f"{files.pathways}: {line}" for line in _pathway_problems(families, pathways)),
+        *(f"{files.families}: {line}" for line in _family_problems(families, routes)),
+        *(f"{files.pathways}: {line}" for line in _module_problems(pathways)),
+        *(f"{files.pathways}: {line}" for line in _pathway_problems(families, pathways, routes)),
         *(f"{files.single_copy}: {line}" for line in _single_copy_problems(families, single_copy)),
     ]
     if problems:
         raise CatalogueError("\n".join(problems))
-    default = families["defaults"]["acceptance"]
+    defaults = families["defaults"]
     return Catalogue(
         version=families["version"],
-        families={entry["id"]: _family(entry, default) for entry in families["families"]},
-        pathways={entry["id"]: _pathway(entry) for entry in pathways["pathways"]},
+        families={
+            entry["id"]: _family(entry, defaults["acceptance"]) for entry in families["families"]
+        },
+        pathways={route.entry["id"]: _pathway(route) for route in routes},
         single_copy={entry["id"]: SingleCopyFamily(**entry) for entry in single_copy["families"]},
-        default_acceptance=_acceptance(default),
+        default_acceptance=_acceptance(defaults["acceptance"]),
+        default_full_length=_full_length(defaults.get("full_length")),
     )
 
 
@@ -328,32 +397,32 @@ def _read_yaml(path: str | os.PathLike[str]) -> Any:
     except OSError as error:
         raise CatalogueError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CatalogueError(f"{path}: is not valid YAML: {error}") from error
+        # YAML explains itself over several lines; a problem of the catalogue is one line.
+        words = " ".join(str(error).split())
+        raise CatalogueError(f"{path}: is not valid YAML: {words}") from error
 
 
 def _read_checked(
     path: str | os.PathLike[str], schema_path: str | os.PathLike[str]
-) -> dict[str, Any]:
-    content = _read_yaml(path)
+) -> tuple[dict[str, Any], list[str]]:
+    """Content of a file, and what is wrong with it by itself."""
     schema = _read_yaml(schema_path)
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:
         raise CatalogueError(f"{schema_path}: is not a JSON Schema: {error.message}") from error
+    try:
+        content = _read_yaml(path)
+    except CatalogueError as error:
+        return {}, [str(error)]
     errors = sorted(
         jsonschema.Draft202012Validator(schema).iter_errors(content),
         key=lambda error: [str(part) for part in error.absolute_path],
     )
-    if errors:
-        raise CatalogueError(
-            "\n".join(
-                f"{path}: {_where(content, error.absolute_path)}{error.message}"
-                f" (expected: {_expected(error)})"
-                for error in errors
-            )
-        )
-    checked: dict[str, Any] = content
-    return checked
+    return content, [
+        f"{path}: {_where(content, error.absolute_path)}{error.message} ({_expected(error)})"
+        for error in errors
+    ]
 
 
 def _where(content: Any, path: Sequence[str | int]) -> str:
@@ -370,9 +439,15 @@ def _where(content: Any, path: Sequence[str | int]) -> str:
 
 
 def _expected(error: jsonschema.ValidationError) -> str:
-    if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
-        return "only " + ", ".join(error.schema["properties"])
-    return f"{error.validator} {error.validator_value}"
+    rules = error.schema if isinstance(error.schema, Mapping) else {}
+    if error.validator == "additionalProperties":
+        return "expected: only " + ", ".join(rules["properties"])
+    if error.validator == "minItems":
+        wanted = rules.get("description", "a list")
+        return f"expected: {wanted}; fill the list, or remove the entry that holds it"
+    if error.validator == "pattern" and "description" in rules:
+        return f"expected: {rules['description']}"
+    return f"expected: {error.validator} {error.validator_value}"
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -380,31 +455,89 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _doubles(entries: Iterable[Mapping[str, Any]], key: str = "id") -> Iterator[str]:
+def _doubles(
+    entries: Iterable[Mapping[str, Any]], key: str = "id", what: str = ""
+) -> Iterator[str]:
     for value, count in Counter(entry[key] for entry in entries).items():
         if count > 1:
-            yield f"{key} {value!r} stands {count} times; every {key} must be unique"
+            yield f"{what}{key} {value!r} stands {count} times; every {key} must be unique"
 
 
-def _groups(pathway: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
-    for step in pathway["steps"]:
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """An entry of the pathways with its modules in place.
+
+    `origins` names for each step the module that it came from, `""` for the entry's own.
+    `broken` holds the modules that could not be put in place: unknown ones, and closed chains.
+    """
+
+    entry: Mapping[str, Any]
+    steps: tuple[Mapping[str, Any], ...] = ()
+    origins: tuple[str, ...] = ()
+    broken: tuple[tuple[str, ...], ...] = field(default=())
+
+    def groups(self) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
+        return _groups(self.steps)
+
+    def families(self) -> set[str]:
+        return {family for _, group in self.groups() for family in group}
+
+
+def _modules(pathways: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {module["id"]: module for module in pathways.get("modules", [])}
+
+
+def _expand(
+    entry: Mapping[str, Any],
+    modules: Mapping[str, Mapping[str, Any]],
+    chain: tuple[str, ...] = (),
+) -> _Route:
+    """Put modules in the place of their names, depth first.
+
+    Parameters
+    ----------
+    chain
+        Modules that are being put in place; meeting one of them again is a cycle.
+    """
+    steps: list[Mapping[str, Any]] = []
+    origins: list[str] = []
+    broken: list[tuple[str, ...]] = []
+    for step in entry["steps"]:
+        if "module" not in step:
+            steps.append(step)
+            origins.append(chain[-1] if chain else "")
+            continue
+        longer = (*chain, step["module"])
+        if step["module"] in chain or step["module"] not in modules:
+            broken.append(longer)
+            continue
+        inner = _expand(modules[step["module"]], modules, longer)
+        steps.extend(inner.steps)
+        origins.extend(inner.origins)
+        broken.extend(inner.broken)
+    return _Route(entry, tuple(steps), tuple(origins), tuple(broken))
+
+
+def _own_steps(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [step for step in entry["steps"] if "module" not in step]
+
+
+def _groups(steps: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
+    for step in steps:
         for group in step["alternatives"]:
             yield step, group
 
 
-def _family_problems(families: Mapping[str, Any], pathways: Mapping[str, Any]) -> Iterator[str]:
+def _family_problems(families: Mapping[str, Any], routes: Sequence[_Route]) -> Iterator[str]:
     entries = families["families"]
     known = {entry["id"]: entry for entry in entries}
-    in_steps = {
-        family
-        for pathway in pathways["pathways"]
-        for _, group in _groups(pathway)
-        for family in group
-    }
+    in_steps = {family for route in routes for family in route.families()}
+    # A route that lacks a module lacks families too; that it does is said at the route.
+    all_in_place = not any(route.broken for route in routes)
     diagnostic = {
         family
-        for pathway in pathways["pathways"]
-        for step, group in _groups(pathway)
+        for route in routes
+        for step, group in route.groups()
         if step["diagnostic"]
         for family in group
     }
@@ -420,7 +553,7 @@ def _family_problems(families: Mapping[str, Any], pathways: Mapping[str, Any]) -
             if decoy == entry["id"]:
                 yield at + "is named as its own decoy; remove it from decoys"
             elif decoy not in known:
-                yield at + f"the decoy {decoy!r} is not a family" + _nearest(decoy, known)
+                yield f"{at}the decoy {decoy!r} is not a family" + _remedy(decoy, known, "decoys")
         if (entry["role"] == "decoy") != (entry["tier"] == "D"):
             yield (
                 f"{at}role {entry['role']} and tier {entry['tier']} contradict each other;"
@@ -433,12 +566,17 @@ def _family_problems(families: Mapping[str, Any], pathways: Mapping[str, Any]) -
             )
         if entry["id"] in diagnostic and not entry["decoys"]:
             yield at + "stands in a diagnostic step but names no decoys; name its look-alikes"
-        if entry["role"] == "target" and entry["id"] not in in_steps:
+        if entry["role"] == "target" and entry["id"] not in in_steps and all_in_place:
             yield at + "is a target that no pathway uses; add it to a step, or make it a decoy"
         if entry["role"] == "decoy" and entry["id"] not in as_decoy:
             yield at + "is a decoy that no family names; add it to the decoys of one, or remove it"
         if "acceptance" in entry:
             yield from _curve_problems(f"family {entry['id']!r}", entry["acceptance"])
+
+
+def _remedy(name: str, known: Iterable[str], place: str) -> str:
+    nearest = _nearest(name, known)
+    return nearest or f"; add a family of that id, or remove it from the {place}"
 
 
 def _curve_problems(owner: str, acceptance: Mapping[str, Any]) -> Iterator[str]:
@@ -450,7 +588,46 @@ def _curve_problems(owner: str, acceptance: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _pathway_problems(families: Mapping[str, Any], pathways: Mapping[str, Any]) -> Iterator[str]:
+def _module_problems(pathways: Mapping[str, Any]) -> Iterator[str]:
+    modules = _modules(pathways)
+    entries = [*pathways.get("modules", []), *pathways["pathways"]]
+    named = {step["module"] for entry in entries for step in entry["steps"] if "module" in step}
+    yield from _doubles(pathways.get("modules", []), "id", "module ")
+    for entry in pathways["pathways"]:
+        if entry["id"] in modules:
+            yield f"{entry['id']!r} is the id of a pathway and of a module; rename one of them"
+    for entry in entries:
+        at = f"{'module' if entry['id'] in modules else 'pathway'} {entry['id']!r}: "
+        for step in entry["steps"]:
+            if "module" in step and step["module"] not in modules:
+                name = step["module"]
+                remedy = _nearest(name, modules) or "; add it to the modules, or remove the step"
+                yield f"{at}the module {name!r} is not among the modules{remedy}"
+    for cycle in _cycles(modules):
+        yield (
+            f"module {cycle[0]!r}: the modules go in a circle, {' -> '.join(cycle)}; take one of"
+            " these names out of the steps of the module before it"
+        )
+    for name in modules:
+        if name not in named:
+            yield f"module {name!r}: no pathway uses it; name it in a route, or remove it"
+
+
+def _cycles(modules: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Closed chains of modules, each once, from its first name in the order of the alphabet."""
+    found = set()
+    for name in modules:
+        for chain in _expand(modules[name], modules, (name,)).broken:
+            if chain[-1] in modules:
+                ring = chain[chain.index(chain[-1]) : -1]
+                first = ring.index(min(ring))
+                found.add((*ring[first:], *ring[:first], ring[first]))
+    return sorted(found)
+
+
+def _pathway_problems(
+    families: Mapping[str, Any], pathways: Mapping[str, Any], routes: Sequence[_Route]
+) -> Iterator[str]:
     known = {entry["id"]: entry for entry in families["families"]}
     if pathways["version"] != families["version"]:
         yield (
@@ -458,37 +635,66 @@ def _pathway_problems(families: Mapping[str, Any], pathways: Mapping[str, Any]) 
             " the two files are released together"
         )
     yield from _doubles(pathways["pathways"])
-    for pathway in pathways["pathways"]:
-        at = f"pathway {pathway['id']!r}: "
-        for line in _doubles(pathway["steps"]):
-            yield at + "step " + line
-        for step, group in _groups(pathway):
-            for family in group:
-                place = f"{at}step {step['id']!r}: family {family!r} "
-                if family not in known:
-                    yield place + "is not in the families" + _nearest(family, known)
-                elif known[family]["role"] == "decoy":
-                    yield place + "is a decoy and is never counted; make it a target first"
-                elif step["diagnostic"] and known[family]["tier"] == "C":
-                    yield place + "is tier C and cannot be diagnostic; change its tier or the step"
-        for step in pathway["steps"]:
-            if step["diagnostic"] and not step["required"]:
-                yield f"{at}step {step['id']!r} is diagnostic but not required; require it"
-        yield from (at + line for line in _marker_problems(pathway, known))
-        if not any(step["required"] for step in pathway["steps"]):
-            yield at + "no step is required, so completeness has no meaning; require at least one"
-        if pathway["reported"] == ("not_reported_because" in pathway):
-            yield at + "not_reported_because goes with reported: false, and only with it"
+    # Steps are judged where they are written, so that a module's mistakes are said once.
+    for module in pathways.get("modules", []):
+        at = f"module {module['id']!r}: "
+        yield from (at + line for line in _step_problems(_own_steps(module), known))
+    for route in routes:
+        at = f"pathway {route.entry['id']!r}: "
+        yield from (at + line for line in _step_problems(_own_steps(route.entry), known))
+        yield from (at + line for line in _route_problems(route, known))
 
 
-def _marker_problems(pathway: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
-    in_steps = {family for _, group in _groups(pathway) for family in group}
-    if pathway["reported"] and not pathway["required_markers"]:
+def _step_problems(
+    steps: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    for step, group in _groups(steps):
+        for family in group:
+            place = f"step {step['id']!r}: family {family!r} "
+            if family not in known:
+                yield place + "is not in the families" + _remedy(family, known, "step")
+            elif known[family]["role"] == "decoy":
+                yield place + "is a decoy and is never counted; make it a target first"
+            elif step["diagnostic"] and known[family]["tier"] == "C":
+                yield place + "is tier C and cannot be diagnostic; change its tier or the step"
+    for step in steps:
+        if step["diagnostic"] and not step["required"]:
+            yield f"step {step['id']!r} is diagnostic but not required; require it"
+
+
+def _route_problems(route: _Route, known: Mapping[str, Any]) -> Iterator[str]:
+    entry = route.entry
+    origins: dict[str, list[str]] = {}
+    for step, origin in zip(route.steps, route.origins, strict=True):
+        origins.setdefault(step["id"], []).append(f"of module {origin!r}" if origin else "its own")
+    for name, places in origins.items():
+        if len(places) > 1:
+            yield (
+                f"step id {name!r} stands {len(places)} times ({', '.join(places)}); every step of"
+                " a route, modules included, needs an id of its own"
+            )
+    if not route.broken:
+        yield from _marker_problems(route, known)
+        if not any(step["required"] for step in route.steps):
+            yield "no step is required, so completeness has no meaning; require at least one"
+        if entry["reported"] and not any(step["diagnostic"] for step in route.steps):
+            yield (
+                "is reported without a diagnostic step; mark the step that is evidence of this"
+                " very route, or do not report it"
+            )
+    if entry["reported"] == ("not_reported_because" in entry):
+        yield "not_reported_because goes with reported: false, and only with it"
+
+
+def _marker_problems(route: _Route, known: Mapping[str, Any]) -> Iterator[str]:
+    in_steps = route.families()
+    if route.entry["reported"] and not route.entry["required_markers"]:
         yield "is reported without required_markers; name a set, or do not report the route"
-    for group in pathway["required_markers"]:
+    for group in route.entry["required_markers"]:
         for family in group:
             if family not in known:
-                yield f"marker {family!r} is not in the families" + _nearest(family, known)
+                remedy = _remedy(family, known, "required_markers")
+                yield f"marker {family!r} is not in the families" + remedy
             elif family not in in_steps:
                 yield f"marker {family!r} stands in no step of the route; add it to a step"
 
@@ -516,6 +722,12 @@ def _acceptance(entry: Mapping[str, Any]) -> Acceptance:
     )
 
 
+def _full_length(entry: Mapping[str, float] | None) -> FullLength | None:
+    if entry is None:
+        return None
+    return FullLength(**{name: float(value) for name, value in entry.items()})
+
+
 def _family(entry: Mapping[str, Any], default: Mapping[str, Any]) -> Family:
     return Family(
         id=entry["id"],
@@ -534,6 +746,9 @@ def _family(entry: Mapping[str, Any], default: Mapping[str, Any]) -> Family:
         sources=tuple(entry["sources"]),
         checked=entry["checked"],
         note=entry.get("note", ""),
+        genes=tuple(entry.get("genes", ())),
+        uniprot_query=entry.get("uniprot_query"),
+        ec_because=entry.get("ec_because", ""),
     )
 
 
@@ -550,13 +765,16 @@ def _step(entry: Mapping[str, Any]) -> Step:
         required=entry["required"],
         diagnostic=entry["diagnostic"],
         alternatives=_alternatives(entry["alternatives"]),
+        ec_because=entry.get("ec_because", ""),
     )
 
 
-def _pathway(entry: Mapping[str, Any]) -> Pathway:
+def _pathway(route: _Route) -> Pathway:
+    entry = route.entry
     return Pathway(
         id=entry["id"],
         name=entry["name"],
+        kind=entry["kind"],
         product=entry["product"],
         direction=entry["direction"],
         evidence_scope=entry["evidence_scope"],
@@ -566,7 +784,7 @@ def _pathway(entry: Mapping[str, Any]) -> Pathway:
         not_reported_because=entry.get("not_reported_because", ""),
         confidence=entry["confidence"],
         checked=entry["checked"],
-        steps=tuple(_step(step) for step in entry["steps"]),
+        steps=tuple(_step(step) for step in route.steps),
         required_markers=_alternatives(entry["required_markers"]),
         caveat=entry["caveat"],
         sources=tuple(entry["sources"]),

@@ -417,6 +417,16 @@ def pip_commands(venv: Path) -> list[list[str]]:
     ]
 
 
+def write_command(venv: Path) -> None:
+    """Write `fermentome`, which runs the library beside this file and not an installed copy."""
+    command = venv / "bin/fermentome"
+    library, python = shlex.quote(str(ROOT / "scripts")), shlex.quote(str(venv / "bin/python"))
+    # -P: a module of the same name in the user's folder must not take the place of ours.
+    call = f'PYTHONPATH={library} exec {python} -P -m fermentome "$@"'
+    command.write_text(f"#!/bin/sh\n{call}\n", encoding="utf-8")
+    command.chmod(0o755)
+
+
 def set_up_venv(venv: Path, environment: Mapping[str, str]) -> None:
     """Make or repair the virtual environment; do nothing if it is as the locks say."""
     check_python((sys.version_info[0], sys.version_info[1]), platform.system())
@@ -428,6 +438,7 @@ def set_up_venv(venv: Path, environment: Mapping[str, str]) -> None:
     wanted = fingerprint(locks, python, venv)
     state = venv_state(venv, wanted)
     if state == "ready":
+        write_command(venv)
         say(f"{venv.name}: up to date (Python {python})")
         return
     if state == "foreign":
@@ -451,6 +462,7 @@ def set_up_venv(venv: Path, environment: Mapping[str, str]) -> None:
     started = time.monotonic()
     for command in pip_commands(venv):
         run_or_stop(command, environment)
+    write_command(venv)
     write_stamp(venv, wanted)
     say(f"{venv.name}: ready after {time.monotonic() - started:.0f} s")
 
