@@ -21,5 +21,5 @@ compile() {
 }
 
 compile "$@" requirements/build.in --output-file requirements/build.lock
-compile "$@" pyproject.toml --group workflow --group benchmarks --group dev \
+compile "$@" pyproject.toml --group workflow --group dev \
     --no-binary connection-pool --output-file requirements/venv.lock

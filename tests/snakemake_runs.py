@@ -30,6 +30,7 @@ class Job:
     sample: str = ""
     run: str = ""
     feature: str = ""
+    batch: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def plan(folder: Path, *arguments: str, **options: Any) -> Plan:
     for rule, lines in JOB.findall(text):
         wildcards = re.search(r"^    wildcards: (.*)$", lines, re.MULTILINE)
         values = dict(re.findall(r"(\w+)=([^,\s]+)", wildcards[1])) if wildcards else {}
-        if rule not in {"all", "default"}:
+        if rule not in {"all", "default", "genomes"}:
             jobs.append(Job(rule, **values))
     assert jobs or "Nothing to be done" in text, text[-3000:]
     return Plan(tuple(jobs), text)

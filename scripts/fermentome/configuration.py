@@ -298,6 +298,7 @@ def _taxonomy_mistakes(taxonomy: Mapping[str, Any], base: str) -> list[str]:
     mistakes += _file_mistakes("taxonomy.database", database, base)
     mistakes += _folder_mistakes("taxonomy.genomes", genomes, (), base)
     mistakes += _file_mistakes("taxonomy.lineages", lineages, base)
+    mistakes += _file_mistakes("taxonomy.phenotypes", taxonomy["phenotypes"], base)
     return mistakes
 
 

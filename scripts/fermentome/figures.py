@@ -44,6 +44,8 @@ MOST_HEIGHT = 20.0
 MOST_TAXA = 12
 MOST_GENERA = 6
 MOST_NAME = 28
+MAIN_PRODUCTS = ("acetate", "butyrate", "propionate")
+"""Drawn in the figure of carriers even where no route to them is present."""
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -302,7 +304,8 @@ def plot_pathways(
     """Draw the copies per genome of each pathway.
 
     Few samples have a panel each, with 95 % intervals and detection limits. Many samples are
-    drawn as one point each per pathway, with their median.
+    drawn as one point each per pathway, with their median. Pathways that the reference cannot
+    show are left out.
 
     Parameters
     ----------
@@ -316,7 +319,16 @@ def plot_pathways(
     status = read_table(status_path, STATUS_COLUMNS)
     rows = [row for row in read_table(table_path) if row["taxon"] == COMMUNITY]
     samples = list(dict.fromkeys(row["sample"] for row in status))
-    pathways = sorted({(row["product"], row["pathway"]) for row in rows})
+    # A route whose markers the reference lacks has no number in any sample.
+    served = {row["pathway"] for row in rows if row["detection_limit"] != "NA"}
+    pathways = sorted(
+        {
+            (product_label(row), row["pathway"])
+            for row in rows
+            if row["pathway"] in served or not served
+        }
+    )
+    rows = [row for row in rows if row["pathway"] in {pathway for _, pathway in pathways}]
     with mpl.rc_context(STYLE):
         if not pathways:
             figure = message_figure("No sample had reads to search: no pathway to draw.")
@@ -325,6 +337,11 @@ def plot_pathways(
         else:
             figure = pathway_distribution(rows, pathways)
         save(figure, outputs)
+
+
+def product_label(row: Row) -> str:
+    """Product of a pathway, marked where the pathway uses it up."""
+    return row["product"] + (" used" if row["direction"] == "consumption" else "")
 
 
 def copies_axis(axes: Axes, highest: float) -> None:
@@ -456,7 +473,8 @@ def plot_carriers(
 ) -> None:
     """Draw which genera carry the routes to each product.
 
-    One panel per product; a bar is the sum over the routes that are called present.
+    One panel per product; a bar is the sum over the routes that form it and are called present.
+    Of products other than the short-chain fatty acids those without such a route have no panel.
 
     Parameters
     ----------
@@ -469,7 +487,7 @@ def plot_carriers(
     outputs
         PNG and SVG.
     """
-    rows = read_table(table_path)
+    rows = [row for row in read_table(table_path) if row["direction"] != "consumption"]
     status = read_table(status_path, STATUS_COLUMNS)
     samples = list(dict.fromkeys(row["sample"] for row in status))
     present = {
@@ -487,6 +505,11 @@ def plot_carriers(
         if not math.isnan(value):
             sums = panel[row["taxon"]]
             sums[row["sample"]] = sums.get(row["sample"], 0.0) + value
+    copies = {
+        product: genera
+        for product, genera in copies.items()
+        if product in MAIN_PRODUCTS or any(map(bool, genera.values()))
+    }
     with mpl.rc_context(STYLE):
         if not copies:
             save(message_figure("No sample had reads to search: no carrier to draw."), outputs)

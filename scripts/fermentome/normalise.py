@@ -56,8 +56,9 @@ class GenomeEquivalents:
         Sum of their effective lengths, nucleotides.
     families_used, families_total
         Families used and offered; the difference was set aside as outlying.
-    dispersion
-        Variance of the families' counts over that of a Poisson variable, at least 1.
+    variation
+        Coefficient of variation between families beyond counting noise: how evenly genes of
+        the same number of copies are covered and found.
     interquartile_ratio
         Third over first quartile of the families' densities, NaN where not defined.
     median_density
@@ -69,7 +70,7 @@ class GenomeEquivalents:
     effective_length: float
     families_used: int
     families_total: int
-    dispersion: float
+    variation: float
     interquartile_ratio: float
     median_density: float
 
@@ -172,11 +173,11 @@ def genome_equivalents(
     total = float(count[used].sum())
     size = float(length[used].sum())
     density = total / size if size else math.nan
-    dispersion = 1.0
+    variation = 0.0
     if used.sum() > 1 and total > 0:
         expected = density * length[used]
-        pearson = float(((count[used] - expected) ** 2 / expected).sum())
-        dispersion = max(1.0, pearson / (int(used.sum()) - 1))
+        excess = float(((count[used] - expected) ** 2 - expected).sum())
+        variation = math.sqrt(max(0.0, excess / float((expected**2).sum())))
     quartiles = np.quantile(count / length, [0.25, 0.5, 0.75]) if len(count) else [math.nan] * 3
     return GenomeEquivalents(
         density=density if total >= MINIMUM_SINGLE_COPY_FRAGMENTS else math.nan,
@@ -184,10 +185,37 @@ def genome_equivalents(
         effective_length=size,
         families_used=int(used.sum()),
         families_total=len(count),
-        dispersion=dispersion,
+        variation=variation,
         interquartile_ratio=float(quartiles[2] / quartiles[0]) if quartiles[0] > 0 else math.nan,
         median_density=float(quartiles[1]),
     )
+
+
+def independent_count(fragments: float, variation: float) -> float:
+    """Count of a Poisson variable that is as uncertain as `fragments` of one family are.
+
+    The variance of a count n is n + (variation * n)^2 (negative binomial): no number of reads
+    makes a gene more certain than the evenness of coverage allows.
+    """
+    return fragments / (1 + variation**2 * fragments)
+
+
+def counting_bounds(fragments: float, variation: float) -> tuple[float, float]:
+    """95 % bounds of the expected fragments of a family (Garwood 1936,
+    doi:10.1093/biomet/28.3-4.437), widened by the variation between genes.
+    """  # noqa: D205
+    count = independent_count(fragments, variation)
+    scale = fragments / count if fragments else 1.0
+    alpha = 1 - CONFIDENCE
+    low = float(stats.gamma.ppf(alpha / 2, count)) if count else 0.0
+    return low * scale, float(stats.gamma.ppf(1 - alpha / 2, count + 1)) * scale
+
+
+def depth_bounds(equivalents: GenomeEquivalents) -> tuple[float, float]:
+    """95 % bounds of the genome equivalents, as multiples of the estimate."""
+    shared = equivalents.variation / math.sqrt(max(equivalents.families_used, 1))
+    low, high = counting_bounds(equivalents.fragments, shared)
+    return low / equivalents.fragments, high / equivalents.fragments
 
 
 def copies_per_genome(
@@ -197,8 +225,8 @@ def copies_per_genome(
 
     Given their sum, the family's fragments among family plus single-copy fragments are
     binomial; the interval is the exact one of Clopper & Pearson (1934,
-    doi:10.1093/biomet/26.4.404), turned into a ratio. Counts are divided by the dispersion of
-    the single-copy families first, because coverage is less even than Poisson.
+    doi:10.1093/biomet/26.4.404), turned into a ratio, for the counts that remain when the
+    variation between genes is taken off, see `independent_count`.
 
     Returns
     -------
@@ -209,12 +237,15 @@ def copies_per_genome(
     if math.isnan(equivalents.density):
         return math.nan, math.nan, math.nan
     copies = fragments / effective_length / equivalents.density
-    own = fragments / equivalents.dispersion
-    reference = equivalents.fragments / equivalents.dispersion
+    own = independent_count(fragments, equivalents.variation)
+    shared = equivalents.variation / math.sqrt(max(equivalents.families_used, 1))
+    reference = independent_count(equivalents.fragments, shared)
     alpha = 1 - CONFIDENCE
-    scale = equivalents.effective_length / effective_length
     low = float(stats.beta.ppf(alpha / 2, own, reference + 1)) if own > 0 else 0.0
     high = float(stats.beta.ppf(1 - alpha / 2, own + 1, reference))
+    # The odds of the reduced counts, brought back to the ratio of the whole ones.
+    scale = equivalents.effective_length / effective_length * reference / equivalents.fragments
+    scale *= fragments / own if own else 1.0
     return copies, low / (1 - low) * scale, high / (1 - high) * scale
 
 

@@ -4,12 +4,12 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from fermentome.assign import Protein, assign_fragments, open_text
-from fermentome.catalogue import Catalogue, CatalogueFiles, load_catalogue
+from fermentome.catalogue import Catalogue, CatalogueFiles, Pathway, load_catalogue
 from fermentome.errors import EvidenceError, ReferenceFolderError
 from fermentome.evidence import (
     COMMUNITY,
@@ -37,18 +37,23 @@ from fermentome.normalise import (
     fragment_effective_length,
     read_effective_length,
 )
+from fermentome.organisms import (
+    OrganismRange,
+    organism_evidence,
+    read_phenotypes,
+    read_species,
+)
 from fermentome.reference import read_reference
 from fermentome.scoring import (
     PRESENT,
     PathwayScore,
     ScoringRule,
-    organism_evidence,
+    marker_families,
     pathway_tier,
     score_products,
     score_sample,
 )
 from fermentome.tables import Cell, iterate_table, parse_number, read_table, write_table
-from fermentome.taxonomy import UNCLASSIFIED
 
 FAMILY_COLUMNS = (
     "sample",
@@ -68,6 +73,7 @@ PATHWAY_COLUMNS = (
     "pathway",
     "taxon",
     "product",
+    "direction",
     "copies_per_genome",
     "ci_low",
     "ci_high",
@@ -75,8 +81,12 @@ PATHWAY_COLUMNS = (
     "call",
     "tier",
     "organism_evidence",
+    "organism_copies",
+    "organism_open",
     "detection_limit",
     "marker_fragments",
+    "marker_positions",
+    "ambiguous_share",
     "missing_steps",
     "reason",
 )
@@ -175,7 +185,17 @@ def check_proteins(
     )
 
 
-ROUTE_COLUMNS = ("pathway", "name", "product", "tier", "evidence_scope", "caveat", "sources")
+ROUTE_COLUMNS = (
+    "pathway",
+    "name",
+    "kind",
+    "product",
+    "direction",
+    "tier",
+    "evidence_scope",
+    "caveat",
+    "sources",
+)
 
 
 def list_routes(catalogue_files: CatalogueFiles, table_path: str | os.PathLike[str]) -> None:
@@ -188,7 +208,9 @@ def list_routes(catalogue_files: CatalogueFiles, table_path: str | os.PathLike[s
             {
                 "pathway": name,
                 "name": pathway.name,
+                "kind": pathway.kind,
                 "product": pathway.product,
+                "direction": pathway.direction,
                 "tier": pathway_tier(pathway, catalogue),
                 "evidence_scope": pathway.evidence_scope,
                 "caveat": " ".join(pathway.caveat.split()),
@@ -377,44 +399,71 @@ def read_evidence(
     return evidence, int(depth["reads_with_hits"])
 
 
-def pathway_row(sample: str, score: PathwayScore, organisms: str) -> dict[str, Cell]:
-    """Row of the table of pathways."""
+def read_ambiguous(path: str | os.PathLike[str]) -> dict[frozenset[str], int]:
+    """Fragments that could be of several families, by these."""
+    return {
+        frozenset(row["families"].split("|")): int(row["fragments"])
+        for row in read_table(path, AMBIGUOUS_COLUMNS)
+    }
+
+
+def ambiguous_share(
+    pathway: Pathway, marker_fragments: float, ambiguous: Mapping[frozenset[str], int]
+) -> float:
+    """Share of ambiguous fragments among those that may be of a route's markers.
+
+    NaN where there is neither kind.
+    """
+    markers = frozenset(marker_families(pathway))
+    doubtful = sum(count for families, count in ambiguous.items() if families & markers)
+    total = doubtful + marker_fragments
+    return doubtful / total if total else math.nan
+
+
+def pathway_row(
+    sample: str,
+    score: PathwayScore,
+    pathway: Pathway,
+    organisms: tuple[str, OrganismRange | None],
+    ambiguous: Mapping[frozenset[str], int],
+) -> dict[str, Cell]:
+    """Row of the table of pathways; ambiguous fragments are those of the community."""
+    agreement, found = organisms
     return {
         "sample": sample,
         "pathway": score.pathway,
         "taxon": score.taxon,
         "product": score.product,
+        "direction": pathway.direction,
         "copies_per_genome": score.copies,
         "ci_low": score.ci_low,
         "ci_high": score.ci_high,
         "completeness": score.completeness,
         "call": score.call,
         "tier": score.tier,
-        "organism_evidence": organisms,
+        "organism_evidence": agreement,
+        "organism_copies": found.copies if found else None,
+        "organism_open": found.open if found else None,
         "detection_limit": score.detection_limit,
         "marker_fragments": float(score.fragments),
+        "marker_positions": score.positions,
+        "ambiguous_share": (
+            ambiguous_share(pathway, score.fragments, ambiguous)
+            if score.taxon == COMMUNITY
+            else None
+        ),
         "missing_steps": ",".join(score.missing_steps),
         "reason": score.reason,
     }
-
-
-def read_genera(path: str | os.PathLike[str]) -> frozenset[str]:
-    """Genera of a species table."""
-    genus = RANKS.index("genus")
-    return frozenset(
-        name
-        for row in read_table(path, ["taxon", "lineage"])
-        if row["taxon"] != UNCLASSIFIED
-        for name in [parse_lineage(row["lineage"])[genus]]
-        if name
-    )
 
 
 def score_pathways(
     flow_path: str | os.PathLike[str],
     families_path: str | os.PathLike[str],
     depth_path: str | os.PathLike[str],
+    ambiguous_path: str | os.PathLike[str],
     taxonomy_path: str | os.PathLike[str] | None,
+    phenotypes_path: str | os.PathLike[str] | None,
     proteins_path: str | os.PathLike[str],
     catalogue_files: CatalogueFiles,
     rule: ScoringRule,
@@ -426,10 +475,12 @@ def score_pathways(
 
     Parameters
     ----------
-    flow_path, families_path, depth_path
+    flow_path, families_path, depth_path, ambiguous_path
         Written by earlier stages for the sample.
     taxonomy_path
         The species table; None if taxonomy is switched off.
+    phenotypes_path
+        Which routes the genomes of the taxonomic reference carry; None if not known.
     proteins_path
         Table of the protein reference, for lineages.
     catalogue_files
@@ -455,13 +506,20 @@ def score_pathways(
                 "pathway": name,
                 "taxon": COMMUNITY,
                 "product": catalogue.pathways[name].product,
+                "direction": catalogue.pathways[name].direction,
                 "reason": flow.reason,
             }
             for name in reported
         ]
         products = [
             dict.fromkeys(PRODUCT_COLUMNS) | {"sample": sample, "product": name}
-            for name in sorted({catalogue.pathways[name].product for name in reported})
+            for name in sorted(
+                {
+                    catalogue.pathways[name].product
+                    for name in reported
+                    if catalogue.pathways[name].direction == "formation"
+                }
+            )
         ]
         statuses = [not_run(sample, stage) for stage in ("function", "pathways")]
     elif flow.status == EMPTY:
@@ -472,20 +530,33 @@ def score_pathways(
     else:
         evidence, reads_with_hits = read_evidence(families_path, depth_path)
         scores = score_sample(evidence, catalogue, rule, genus_lineages(proteins_path))
-        genera = read_genera(taxonomy_path) if taxonomy_path else None
-        organisms = organism_evidence(scores, genera)
-        rows = [pathway_row(sample, s, organisms[s.pathway, s.taxon]) for s in scores]
+        organisms = organism_evidence(
+            scores,
+            read_species(taxonomy_path) if taxonomy_path else None,
+            read_phenotypes(phenotypes_path) if phenotypes_path else None,
+        )
+        doubtful = read_ambiguous(ambiguous_path)
+        rows = [
+            pathway_row(
+                sample,
+                score,
+                catalogue.pathways[score.pathway],
+                organisms[score.pathway, score.taxon],
+                doubtful,
+            )
+            for score in scores
+        ]
         estimable = not math.isnan(evidence.equivalents.density)
         products = [
             {
                 "sample": sample,
-                "product": score.product,
-                "copies_per_genome": score.copies if estimable else None,
-                "ci_low": score.ci_low if estimable else None,
-                "ci_high": score.ci_high if estimable else None,
-                "routes_present": ",".join(score.routes),
+                "product": product.product,
+                "copies_per_genome": product.copies if estimable else None,
+                "ci_low": product.ci_low if estimable else None,
+                "ci_high": product.ci_high if estimable else None,
+                "routes_present": ",".join(product.routes),
             }
-            for score in score_products(scores)
+            for product in score_products(scores, catalogue)
         ]
         cover = catalogue.default_acceptance.min_query_cover
         statuses = [

@@ -7,11 +7,14 @@ Definitions, for a pathway in one sample (families in copies per genome equivale
 
 - complex = minimum over its subunits; step = maximum over its alternatives, so that isozymes
   are not added up;
-- pathway copies = min(harmonic mean over required steps, geometric mean over diagnostic
-  steps). A missing diagnostic step is never filled in: a pathway called from shared steps
+- pathway copies = min(harmonic mean over required steps, minimum over diagnostic steps): a
+  cell needs every diagnostic step, and what is common in other cells must not lift the
+  pathway; the shared steps are in other cells as well and only bound it. A missing diagnostic step is never filled in: a pathway called from shared steps
   alone is the error that the catalogue exists to prevent;
-- where the scope is ``taxon``, the copies are the sum over the genera that hold the route, each
-  scored alone; genes scattered over other genera are not copies of the route;
+- a minimum of counts is taken only where counting noise allows to tell its parts apart, see
+  `fermentome.estimate`;
+- where the scope is ``taxon``, only the genera that hold the route count; genes scattered over
+  other genera are not copies of it;
 - fragments of a lineage for which the route is never called are left out before anything else;
 - families are detected as `is_detected` says; a step is detected if one alternative is, or is
   part of a detected set of markers; completeness = detected required steps / required steps;
@@ -30,8 +33,16 @@ from scipy import stats
 
 from fermentome.assign import UNASSIGNED
 from fermentome.catalogue import Catalogue, Pathway, Step
+from fermentome.estimate import (
+    Estimate,
+    capped,
+    harmonic_mean,
+    most_abundant,
+    scarcest,
+    widened,
+)
 from fermentome.evidence import COMMUNITY, FamilyEvidence, SampleEvidence
-from fermentome.normalise import CONFIDENCE, detection_limit
+from fermentome.normalise import CONFIDENCE, counting_bounds, depth_bounds, detection_limit
 
 PRESENT, INDETERMINATE, ABSENT, BELOW = "present", "indeterminate", "absent", "below_detection"
 
@@ -63,8 +74,8 @@ class PathwayScore:
     ----------
     missing_steps
         Required steps that were not detected.
-    fragments
-        Fragments of the marker families.
+    fragments, positions
+        Fragments of the marker families, and the distinct places where they lie.
     ci_low, ci_high
         NaN for a single taxon, whose copies are a share of the community's.
     detection_limit
@@ -85,43 +96,68 @@ class PathwayScore:
     tier: str
     missing_steps: tuple[str, ...]
     fragments: float
+    positions: int
     detection_limit: float
     reason: str
 
 
-def step_value(step: Step, copies: Mapping[str, float]) -> float:
+def step_estimate(step: Step, families: Mapping[str, Estimate]) -> Estimate:
     """Copies of a step: the most abundant alternative, limited by its scarcest subunit."""
-    return max(min(copies.get(family, 0.0) for family in group) for group in step.alternatives)
+    none = Estimate.exact(0.0)
+    return most_abundant(
+        [scarcest([families.get(f, none) for f in group]) for group in step.alternatives]
+    )
 
 
-def pathway_value(steps: Sequence[Step], copies: Mapping[str, float]) -> float:
+def step_value(step: Step, copies: Mapping[str, float]) -> float:
+    """`step_estimate` of families without error, such as the genes of a genome."""
+    return step_estimate(step, _exact(copies)).value
+
+
+def pathway_estimate(steps: Sequence[Step], families: Mapping[str, Estimate]) -> Estimate:
     """Copies of a pathway; 0 if a diagnostic step or more than one required step is missing.
 
-    One missing required step that is not diagnostic takes the value of the lowest required
-    step that was seen: at low depth a short gene is missed by chance. A diagnostic step is
-    never filled in.
+    The scarcest required step that is not diagnostic counts for no less than the next scarcest
+    required one: at low depth a short gene is missed by chance. A diagnostic step is never
+    filled in.
 
     Parameters
     ----------
     steps
         Of the pathway; steps that the reference cannot show are left out by the caller.
-    copies
-        Copies per genome equivalent by family.
+    families
+        Copies per genome equivalent. A family that is not there has none.
+
+    Returns
+    -------
+    Estimate
+        With value and lower bound 0, the upper bound is the value of the families' upper
+        bounds: what the depth leaves open.
     """
-    required = {step.id: step_value(step, copies) for step in steps if step.required}
-    diagnostic = {step.id: step_value(step, copies) for step in steps if step.diagnostic}
-    if not all(diagnostic.values()):
-        return 0.0
-    seen = [value for value in required.values() if value]
-    if len(required) - len(seen) > 1 or (required and not seen):
-        return 0.0
-    values = seen + [min(seen)] * (len(required) - len(seen)) if seen else []
-    bounds = []
-    if values:
-        bounds.append(len(values) / sum(1 / value for value in values))
-    if diagnostic:
-        bounds.append(math.prod(diagnostic.values()) ** (1 / len(diagnostic)))
-    return min(bounds)
+    required = [(step.diagnostic, step_estimate(step, families)) for step in steps if step.required]
+    diagnostic = [step_estimate(step, families) for step in steps if step.diagnostic]
+    required.sort(key=lambda item: (item[1].value, item[0]))
+    counted = [estimate for _, estimate in required]
+    first_shared = next((n for n, (is_own, _) in enumerate(required) if not is_own), None)
+    if first_shared is not None and len(counted) > 1:
+        others = counted[:first_shared] + counted[first_shared + 1 :]
+        counted[first_shared] = max(counted[first_shared], others[0], key=lambda e: e.value)
+    if not counted or not all(estimate.value for estimate in [*counted, *diagnostic]):
+        highs = {family: Estimate.exact(e.high) for family, e in families.items()}
+        if any(e.high > e.value for e in families.values()):
+            return Estimate(0.0, 0.0, pathway_estimate(steps, highs).value)
+        return Estimate.exact(0.0)
+    bound = harmonic_mean(counted)
+    return capped(scarcest(diagnostic), bound) if diagnostic else bound
+
+
+def pathway_value(steps: Sequence[Step], copies: Mapping[str, float]) -> float:
+    """`pathway_estimate` of families without error, such as the genes of a genome."""
+    return pathway_estimate(steps, _exact(copies)).value
+
+
+def _exact(copies: Mapping[str, float]) -> dict[str, Estimate]:
+    return {family: Estimate.exact(value) for family, value in copies.items()}
 
 
 def pathway_tier(pathway: Pathway, catalogue: Catalogue) -> str:
@@ -328,30 +364,38 @@ class Examination:
             }
         )
 
-    def fragments(self, taxon: str) -> float:
-        """Fragments of the marker families in a taxon."""
+    def marker_rows(self, taxon: str) -> list[FamilyEvidence]:
+        """The marker families that a taxon has."""
         rows = (
             self.evidence.families.get(family, {}).get(taxon)
             for family in marker_families(self.pathway)
         )
-        return sum((row.fragments for row in rows if row), 0.0)
+        return [row for row in rows if row]
 
-    def copies(self, taxon: str) -> tuple[float, float, float]:
-        """Copies of the pathway in a taxon, with an interval.
+    def copies(self, taxa: Sequence[str] = (COMMUNITY,)) -> Estimate:
+        """Copies of the pathway in the community, or in some of its genera.
 
-        The value grows with each family, so the values at the families' lower and at their
-        upper bounds enclose it. This is wider than needed where many families take part.
+        Parameters
+        ----------
+        taxa
+            `COMMUNITY`, or genera. Fragments that name no genus are then shared out among
+            the genera in the proportions of those that do.
         """
-        rows = {
-            family: taxa[taxon] for family, taxa in self.evidence.families.items() if taxon in taxa
-        }
-        steps = self.served_steps()
-        value = pathway_value(steps, {family: row.copies for family, row in rows.items()})
-        if value:  # a step that is filled in is so in the bounds as well
-            rows = {family: row for family, row in rows.items() if row.fragments}
-        low = pathway_value(steps, {family: row.ci_low for family, row in rows.items()})
-        high = pathway_value(steps, {family: row.ci_high for family, row in rows.items()})
-        return value, low, high
+        equivalents = self.evidence.equivalents
+        families = {}
+        for family in sorted(self.pathway.families() & self.known):
+            row = self.evidence.community(family)
+            fragments, share = row.fragments, 1.0
+            if tuple(taxa) != (COMMUNITY,):
+                rows = self.evidence.families[family]
+                fragments = sum(rows[taxon].fragments for taxon in taxa if taxon in rows)
+                named = row.fragments - (rows[UNASSIGNED].fragments if UNASSIGNED in rows else 0.0)
+                share = row.fragments / named if named > 0 else 1.0
+            low, high = counting_bounds(fragments, equivalents.variation)
+            unit = share / row.effective_length / equivalents.density
+            families[family] = Estimate(fragments, low, high, row.effective_length).scaled(unit)
+        estimate = pathway_estimate(self.served_steps(), families)
+        return widened(estimate, *depth_bounds(equivalents))
 
     def detection_limit(self) -> float:
         """Copies per genome at which any set of markers would be detected in 95 % of samples."""
@@ -406,17 +450,20 @@ def score_pathway(
     value = low = high = math.nan
     parts: dict[str, float] = dict.fromkeys(taxa, math.nan)
     if found.marker_sets and not math.isnan(evidence.equivalents.density):
-        value, low, high = found.copies(COMMUNITY)
+        whole = found.copies()
         if pathway.evidence_scope == "taxon":
-            own = {taxon: found.copies(taxon) for taxon in carriers}
-            parts = {taxon: own[taxon][0] if taxon in own else 0.0 for taxon in taxa}
-            value = sum(parts.values(), 0.0)
-            low = sum((copies[1] for copies in own.values()), 0.0)
-            high = max(high, value)
+            held = found.copies(carriers) if carriers else Estimate(0.0, 0.0, whole.high)
+            # Fragments of the carriers that name no genus can be more than their share.
+            whole = Estimate(held.value, held.low, max(held.high, held.value))
+            shares = taxon_shares(pathway, found.evidence, [*carriers, UNASSIGNED])
+            named = sum(share for taxon, share in shares.items() if taxon != UNASSIGNED)
+            shares = {t: share / named for t, share in shares.items() if t in carriers and named}
+            shares |= {taxon: 0.0 for taxon in taxa if taxon not in shares}
         else:
             shares = taxon_shares(pathway, found.evidence, taxa)
-            parts = {taxon: value * share for taxon, share in shares.items()}
-            taxa = sorted(parts)
+            taxa = sorted(shares)
+        value, low, high = whole.value, whole.low, whole.high
+        parts = {taxon: value * share for taxon, share in shares.items()}
     if call in {ABSENT, BELOW} and value > 0:
         # Genes of a route whose markers are not there are not copies of it.
         value = low = 0.0
@@ -450,7 +497,8 @@ def score_pathway(
             call=taxon_call,
             tier=tier,
             missing_steps=found.missing_steps(taxon),
-            fragments=found.fragments(taxon),
+            fragments=sum((row.fragments for row in found.marker_rows(taxon)), 0.0),
+            positions=sum(row.positions for row in found.marker_rows(taxon)),
             detection_limit=limit,
             reason=taxon_reason,
         )
@@ -575,9 +623,10 @@ class ProductScore:
     routes: tuple[str, ...]
 
 
-def score_products(scores: Sequence[PathwayScore]) -> list[ProductScore]:
-    """Sum of the present routes to each product, sorted by product."""
+def score_products(scores: Sequence[PathwayScore], catalogue: Catalogue) -> list[ProductScore]:
+    """Sum of the present routes that form each product, sorted by product."""
     products = []
+    scores = [s for s in scores if catalogue.pathways[s.pathway].direction == "formation"]
     for product in sorted({score.product for score in scores}):
         present = [
             score
@@ -594,41 +643,3 @@ def score_products(scores: Sequence[PathwayScore]) -> list[ProductScore]:
             )
         )
     return products
-
-
-def organism_evidence(
-    scores: Sequence[PathwayScore], genera: frozenset[str] | None
-) -> dict[tuple[str, str], str]:
-    """Whether the taxonomic profile, made without the protein reference, sees the carriers.
-
-    Parameters
-    ----------
-    scores
-        Of one sample.
-    genera
-        Genera of the taxonomic profile; None if no profile was made.
-
-    Returns
-    -------
-    dict
-        By (pathway, taxon): ``supported`` if the genus is in the profile (for the community:
-        if genera that are hold at least half of the marker fragments that were given to one),
-        ``unsupported`` if not, ``not_assessed`` without a profile or without a genus.
-    """
-    evidence = {}
-    held: dict[str, list[float]] = {}
-    for score in scores:
-        if score.taxon in {COMMUNITY, UNASSIGNED} or genera is None:
-            continue
-        supported = score.taxon in genera
-        evidence[score.pathway, score.taxon] = "supported" if supported else "unsupported"
-        sums = held.setdefault(score.pathway, [0.0, 0.0])
-        sums[0] += score.fragments * supported
-        sums[1] += score.fragments
-    for score in scores:
-        key = score.pathway, score.taxon
-        if score.taxon == COMMUNITY and held.get(score.pathway, [0.0, 0.0])[1]:
-            inside, total = held[score.pathway]
-            evidence[key] = "supported" if inside >= total / 2 else "unsupported"
-        evidence.setdefault(key, "not_assessed")
-    return evidence

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import dnaio
+import numpy as np
 import pysylph
 
 from fermentome.errors import LineageError, ReferenceFolderError
@@ -181,16 +182,48 @@ def _contigs(path: Path) -> list[str]:
 Paths = Sequence[str | os.PathLike[str]]
 
 
-def _single_reads(paths: Paths) -> Iterator[str]:
+def _single_reads(paths: Paths) -> Iterator[dnaio.SequenceRecord]:
     for path in paths:
         with dnaio.open(path) as records:
-            yield from (record.sequence for record in records)
+            yield from records
 
 
-def _mates(paths: Paths, mate: int) -> Iterator[str]:
+def _mates(paths: Paths, mate: int) -> Iterator[dnaio.SequenceRecord]:
     for path in paths:
         with dnaio.open(path, interleaved=True) as pairs:
-            yield from (pair[mate].sequence for pair in pairs)
+            yield from (pair[mate] for pair in pairs)
+
+
+READS_AT_ONCE = 1000
+PHRED_OFFSET = 33
+
+
+class ErrorCounter:
+    """Expected wrong bases of reads by their qualities (doi:10.1093/bioinformatics/btv401)."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(256, np.int64)
+        self._waiting: list[str] = []
+
+    def watch(self, records: Iterable[dnaio.SequenceRecord]) -> Iterator[str]:
+        """Pass the sequences on and count the qualities."""
+        for record in records:
+            self._waiting.append(record.qualities or "")
+            if len(self._waiting) == READS_AT_ONCE:
+                self._count()
+            yield record.sequence
+        self._count()
+
+    def _count(self) -> None:
+        codes = np.frombuffer("".join(self._waiting).encode("ascii"), np.uint8)
+        self.counts += np.bincount(codes, minlength=256)
+        self._waiting.clear()
+
+    def rate(self) -> float:
+        """Expected share of wrong bases; 0 if nothing was read."""
+        chance = 10.0 ** (-(np.arange(256) - PHRED_OFFSET) / 10)
+        total = int(self.counts.sum())
+        return float((self.counts * chance).sum()) / total if total else 0.0
 
 
 def load_database(path: str | os.PathLike[str]) -> pysylph.Database:
@@ -250,15 +283,18 @@ def profile_reads(
         If a detected genome has no lineage.
     """
     sketcher = pysylph.Sketcher(c=reference[0].c, k=reference[0].k)
+    errors = ErrorCounter()
     if single:
         reads = itertools.chain(_single_reads(single), _mates(paired, 0))
-        sample = sketcher.sketch_single("sample", reads)
+        sample = sketcher.sketch_single("sample", errors.watch(reads))
     else:
-        sample = sketcher.sketch_paired("sample", _mates(paired, 0), _mates(paired, 1))
+        mates = (errors.watch(_mates(paired, mate)) for mate in (0, 1))
+        sample = sketcher.sketch_paired("sample", *mates)
     profiler = pysylph.Profiler(
         reference,
         minimum_ani=max(minimum_ani - MOST_TOLERANCE, 0.0),
-        seq_id=None,
+        # sylph's own estimate takes the k-mers of shallow genomes for errors.
+        seq_id=1 - errors.rate(),
         estimate_unknown=True,
         min_number_kmers=minimum_kmers,
     )

@@ -37,6 +37,7 @@ def run_adapter(name, log, input=(), output=(), params=(), wildcards=()):
         output=OutputFiles(fromdict=dict(output)),
         params=Params(fromdict=dict(params)),
         wildcards=Wildcards(fromdict=dict(wildcards)),
+        threads=1,
         log=[log],
     )
     runpy.run_path(str(SCRIPTS / f"{name}.py"), init_globals={"snakemake": job})
@@ -211,6 +212,8 @@ def function_stages(road):
                 "flow": road.path(f"flow/{sample}.json"),
                 "families": road.path(f"function/{sample}.families.tsv"),
                 "depth": road.path(f"function/{sample}.depth.json"),
+                "ambiguous": road.path(f"function/{sample}.ambiguous.tsv"),
+                "phenotypes": road.path("databases/phenotypes.tsv"),
                 "taxonomy": road.path(f"taxonomy/{sample}.tsv"),
                 "proteins": str(EXAMPLE / "reference/proteins.tsv"),
                 **catalogue(),
@@ -230,6 +233,37 @@ FEATURE_TABLES = {
     "pathways": "pathways/{}.tsv",
     "products": "products/{}.tsv",
 }
+
+
+GENOME_TABLES = ("genomes", "families", "pathways", "products", "phenotypes")
+
+
+def genome_stages(road):
+    called, proteins = road.path("batch.called.tsv"), road.path("batch.faa.gz")
+    road.run(
+        "call_genes",
+        input={"genomes": [road.path("genomes/anaerococcus_mosaic.fna.gz")]},
+        output={"proteins": proteins, "called": called},
+    )
+    hits = Path(road.path("batch.hits.tsv.gz"))
+    hits.write_bytes(gzip.compress(b""))
+    road.run(
+        "score_genomes",
+        input={
+            "called": called,
+            "genes": proteins,
+            "hits": str(hits),
+            "proteins": str(EXAMPLE / "reference/proteins.tsv"),
+            "lineages": str(EXAMPLE / "lineages.tsv"),
+            **catalogue(),
+        },
+        output={table: road.path(f"batch.{table}.tsv") for table in GENOME_TABLES},
+    )
+    road.run(
+        "join_genomes",
+        input={table: [road.path(f"batch.{table}.tsv")] for table in GENOME_TABLES},
+        output={table: road.path(f"databases/{table}.tsv") for table in GENOME_TABLES},
+    )
 
 
 def join_stages(road):
@@ -291,6 +325,7 @@ def road(tmp_path_factory):
     write_hits(road)
     read_stages(road)
     taxonomy_stages(road)
+    genome_stages(road)
     function_stages(road)
     join_stages(road)
     plot_stages(road)

@@ -45,6 +45,7 @@ def pathway_rows(sample, number, genus):
         call = ("present", "absent", "indeterminate", "below_detection")[(number + index) % 4]
         copies = 0.3 + 0.1 * index + 0.01 * number if call in {"present", "indeterminate"} else 0.0
         common = {"sample": sample, "pathway": pathway, "product": product, "call": call}
+        common["direction"] = "formation"
         yield blank(
             PATHWAY_COLUMNS, **common, taxon="community", copies_per_genome=copies,
             ci_low=copies * 0.8, ci_high=copies * 1.2, detection_limit=0.05,

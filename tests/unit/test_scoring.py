@@ -10,7 +10,6 @@ from fermentome.assign import UNASSIGNED, Assignment, FamilyTally
 from fermentome.evidence import COMMUNITY, weigh_families
 from fermentome.scoring import (
     ScoringRule,
-    organism_evidence,
     pathway_value,
     score_products,
     score_sample,
@@ -330,22 +329,13 @@ def test_step_that_the_reference_cannot_show_does_not_zero_the_route():
 
 def test_products_add_up_present_routes_only():
     scores = sample(FULL, pathways=(BUT, BUK))[1]
-    (product,) = score_products(scores)
+    (product,) = score_products(scores, make_catalogue((BUT, BUK)))
     assert (product.product, product.routes) == ("butyrate", ("BUT",))
     assert product.copies == community(scores, "BUT").copies
     assert (product.ci_low, product.ci_high) == (
         community(scores, "BUT").ci_low,
         community(scores, "BUT").ci_high,
     )
-
-
-def test_profile_supports_carriers_that_it_sees():
-    scores = sample(FULL | {("but", "Faecalibacterium"): 100})[1]
-    seen = organism_evidence(scores, frozenset({"Roseburia"}))
-    assert seen["BUT", "Roseburia"] == seen["BUT", COMMUNITY] == "supported"
-    assert seen["BUT", "Faecalibacterium"] == "unsupported"
-    assert organism_evidence(scores, None)["BUT", COMMUNITY] == "not_assessed"
-    assert organism_evidence(scores, frozenset())["BUT", COMMUNITY] == "unsupported"
 
 
 @given(

@@ -2,6 +2,7 @@ import gzip
 import math
 import random
 
+import dnaio
 import pytest
 
 from fermentome.errors import LineageError, ReferenceFolderError
@@ -9,6 +10,7 @@ from fermentome.flow import SampleFlow
 from fermentome.lineage import parse_lineage
 from fermentome.taxonomy import (
     UNCLASSIFIED,
+    ErrorCounter,
     ani_tolerance,
     build_database,
     detectable_abundance,
@@ -242,3 +244,15 @@ def test_tolerance_shrinks_with_depth():
 
 def test_typical_genome_is_that_of_the_database(database):
     assert median_genome_size(database) == pytest.approx(200_000, rel=0.01)
+
+
+def test_error_rate_of_reads_is_the_mean_over_bases_of_what_the_qualities_say():
+    # Q10 is one error in 10 bases, Q20 one in 100: (0.1 + 3 * 0.01) / 4.
+    counter = ErrorCounter()
+    reads = [dnaio.SequenceRecord("a", "ACGT", "+555"), dnaio.SequenceRecord("b", "", "")]
+    assert list(counter.watch(reads)) == ["ACGT", ""]
+    assert counter.rate() == pytest.approx(0.0325)
+
+
+def test_no_read_has_no_error_rate():
+    assert ErrorCounter().rate() == 0

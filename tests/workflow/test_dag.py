@@ -10,14 +10,15 @@ import pytest
 from snakemake_runs import ROOT, Job, plan, snakemake, write_config, write_project, write_sheet
 
 EVERYTHING = {
-    "assign_fragments", "check_host", "check_outcome", "check_proteins", "clean_reads",
-    "collect_status", "index_host", "index_proteins", "ingest_reads", "join_reads", "join_tables",
+    "assign_fragments", "call_genes", "check_host", "check_outcome", "check_proteins", "clean_reads",
+    "collect_status", "index_host", "index_proteins", "ingest_reads", "join_genomes", "join_reads", "join_tables",
     "list_routes",
-    "plot_carriers", "plot_pathways", "plot_reads", "plot_taxa", "profile_taxa", "score_pathways",
-    "search_reads", "sketch_genomes", "summarise_reads",
+    "plot_carriers", "plot_pathways", "plot_reads", "plot_taxa", "profile_taxa", "score_genomes", "score_pathways",
+    "search_genes", "search_reads", "sketch_genomes", "summarise_reads",
 }  # fmt: skip
 NAME_OF_64 = "".join(f"{number:02d}" for number in range(32))
-TAXONOMY_RULES = {"sketch_genomes", "profile_taxa", "plot_taxa"}
+GENOME_RULES = {"call_genes", "search_genes", "score_genomes", "join_genomes", "sketch_genomes"}
+TAXONOMY_RULES = GENOME_RULES | {"profile_taxa", "plot_taxa"}
 
 
 def inputs_of(text, rule):
@@ -59,7 +60,7 @@ def test_without_taxonomy_no_species_table_or_figure_is_made(tmp_path):
 def test_ready_sylph_database_is_used_as_it_is(tmp_path):
     taxonomy = {"database": "ready.syldb", "lineages": "lineages.tsv"}
     planned = plan(write_project(tmp_path, {"taxonomy": taxonomy}))
-    assert planned.rules == EVERYTHING - {"sketch_genomes"}
+    assert planned.rules == EVERYTHING - GENOME_RULES
     assert "ready.syldb" in inputs_of(planned.text, "profile_taxa").split(", ")
 
 

@@ -1,7 +1,8 @@
 """Score the pathways of each sample.
 
 Inputs
-    results/function/{sample}.families.tsv, .depth.json; results/taxonomy/{sample}.tsv
+    results/function/{sample}.families.tsv, .ambiguous.tsv, .depth.json
+    results/taxonomy/{sample}.tsv; results/databases/phenotypes.tsv
 Outputs
     results/tables/routes.tsv               what each pathway is and what it cannot say
     results/pathways/{sample}.tsv           one row per pathway and taxon
@@ -16,7 +17,9 @@ rule score_pathways:
         flow="results/reads/{sample}.json",
         families="results/function/{sample}.families.tsv",
         depth="results/function/{sample}.depth.json",
+        ambiguous="results/function/{sample}.ambiguous.tsv",
         taxonomy="results/taxonomy/{sample}.tsv" if HAS_TAXONOMY else [],
+        phenotypes=PHENOTYPES,
         proteins=f"{PROTEINS}/proteins.tsv",
         catalogue=list(CATALOGUE.values()),
         schemas=list(SCHEMAS.values()),

@@ -12,6 +12,9 @@ Outputs
 # The files and not the folder: a genome that is replaced is sketched again.
 GENOMES = genome_files(config["taxonomy"]["genomes"])
 TAXONOMY_DATABASE = config["taxonomy"]["database"] or "results/databases/taxonomy.syldb"
+PHENOTYPES = config["taxonomy"]["phenotypes"] or (
+    "results/databases/phenotypes.tsv" if GENOMES else []
+)
 
 
 rule sketch_genomes:
