@@ -9,10 +9,10 @@ Definitions, for a pathway in one sample (families in copies per genome equivale
   are not added up;
 - pathway copies = min(harmonic mean over required steps, minimum over diagnostic steps): a
   cell needs every diagnostic step, and what is common in other cells must not lift the
-  pathway; the shared steps are in other cells as well and only bound it. A missing diagnostic step is never filled in: a pathway called from shared steps
-  alone is the error that the catalogue exists to prevent;
-- a minimum of counts is taken only where counting noise allows to tell its parts apart, see
-  `fermentome.estimate`;
+  pathway; the shared steps are in other cells as well and only bound it. A missing diagnostic
+  step is never filled in: a pathway called from shared steps alone is the error that the
+  catalogue exists to prevent;
+- the parts of a minimum are allowed their counting noise, see `fermentome.estimate`;
 - where the scope is ``taxon``, only the genera that hold the route count; genes scattered over
   other genera are not copies of it;
 - fragments of a lineage for which the route is never called are left out before anything else;

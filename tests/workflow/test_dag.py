@@ -10,11 +10,11 @@ import pytest
 from snakemake_runs import ROOT, Job, plan, snakemake, write_config, write_project, write_sheet
 
 EVERYTHING = {
-    "assign_fragments", "call_genes", "check_host", "check_outcome", "check_proteins", "clean_reads",
-    "collect_status", "index_host", "index_proteins", "ingest_reads", "join_genomes", "join_reads", "join_tables",
-    "list_routes",
-    "plot_carriers", "plot_pathways", "plot_reads", "plot_taxa", "profile_taxa", "score_genomes", "score_pathways",
-    "search_genes", "search_reads", "sketch_genomes", "summarise_reads",
+    "assign_fragments", "call_genes", "check_host", "check_outcome", "check_proteins",
+    "clean_reads", "collect_status", "index_host", "index_proteins", "ingest_reads",
+    "join_genomes", "join_reads", "join_tables", "list_routes", "plot_carriers", "plot_pathways",
+    "plot_reads", "plot_taxa", "profile_taxa", "score_genomes", "score_pathways", "search_genes",
+    "search_reads", "sketch_genomes", "summarise_reads",
 }  # fmt: skip
 NAME_OF_64 = "".join(f"{number:02d}" for number in range(32))
 GENOME_RULES = {"call_genes", "search_genes", "score_genomes", "join_genomes", "sketch_genomes"}
