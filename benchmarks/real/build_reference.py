@@ -6,19 +6,26 @@ writes `FOLDER/reference` (protein reference folder), `FOLDER/taxonomy` (genomes
 `lineages.tsv`), and beside them `families.tsv` (per family: how many came, fell and why) and
 `genomes.tsv` (per genome: members by family). Steps:
 
-1. read the labelled proteins of all sources (`sources.py`, `labels.tsv`);
+1. read the labelled proteins of all sources (`sources.py`, `labels.tsv`), and decide by residues
+   of the active site where names cannot (`sites.tsv`);
 2. search them against each other and clean the labels (`fermentome.reference.clean_labels`);
 3. search the proteins of the genomes against the members; those that are close to one family and
    clearly closer than to any other become members with a lineage, those that resemble a target
    from afar become members of its decoy;
 4. take the universal single-copy families from the genomes;
-5. drop members without a species that are nearly identical to one with, and write.
+5. drop members without a species that are nearly identical to one with;
+6. add as background decoys the proteins of the genomes that share a part with a target and are no
+   member of a family, and write.
+
+One source, the proteins of the BiGG models, is read out of CarveMe's wheel, which pip fetches once
+(`--bigg` names a copy, `--no-bigg` leaves them out; the manifest says which).
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import logging
 import shutil
 import subprocess
@@ -56,7 +63,10 @@ from fermentome.reference import (  # noqa: E402
 logger = logging.getLogger("build_reference")
 
 HERE = Path(__file__).resolve().parent
-VERSION = "1"
+VERSION = "2"
+
+BIGG_WHEEL = "carveme-1.6.6-py3-none-any.whl"
+BIGG_SHA256 = "56aaf908d18afab6e1682e062ef279da58f5c415a742fbe0b3791831a64707b5"
 
 # A genome protein is a member where it is this close to one, over this much of both ...
 MEMBER_IDENTITY = 40.0
@@ -66,11 +76,21 @@ MEMBER_MARGIN = 1.1
 # Below this identity a full-length relative of a target is something else.
 NEAR_MISS_IDENTITY = 35.0
 NEAR_MISS_BITS = 60.0
+# What shares a part with a target: a read of that part scores like one of the target.
+BACKGROUND = "decoy_background"
+NEAR_BITS = 45.0
+NEAR_DENSITY = 0.45  # bits per aligned residue
+# A whole relative with this score may be a member that the margin above kept out.
+MEMBER_DENSITY = 0.6
 # Above this identity a member without species adds no sensitivity and blurs the taxon.
 SAME_PROTEIN_IDENTITY = 95.0
 SAME_PROTEIN_COVER = 90.0
-# Pta has a short form and one with an N-terminal domain of its own (E. coli: 714 residues).
-CLEANING = CleaningPolicy(long_forms=frozenset({"pta"}))
+# Pta has a short form and one with an N-terminal domain of its own (E. coli: 714 residues); FumA
+# and GcvP are one chain or two, the catalytic chain of the mutase has its cobalamin domain or not,
+# and the decoys gather enzymes of several sizes.
+CLEANING = CleaningPolicy(
+    long_forms=frozenset({"pta", "fumA", "gcvP", "mut", "decoy_kor", "decoy_nirsir_assim"})
+)
 SINGLE_COPY_COVER = 60.0
 SINGLE_COPY_IDENTITY = 25.0
 
@@ -138,6 +158,30 @@ class Searcher:
         )  # fmt: skip
         return list(read_search_hits(table))
 
+    def align(
+        self, queries: Iterable[tuple[str, str]], template: tuple[str, str]
+    ) -> dict[str, dict[int, str]]:
+        """Residue of each query at each place of a template that it aligns with."""
+        query, subject, table = (self.folder / name for name in ("q.faa", "s.faa", "aligned.tsv"))
+        write_fasta(query, queries)
+        write_fasta(subject, [template])
+        self._diamond("makedb", "--in", str(subject), "--db", str(self.folder / "s"))
+        self._diamond(
+            "blastp", "--query", str(query), "--db", str(self.folder / "s"), "--out", str(table),
+            "--evalue", "1e-5", "--masking", "0", "--very-sensitive", "--max-hsps", "1",
+            "--outfmt", "6", "qseqid", "sstart", "qseq_gapped", "sseq_gapped",
+        )  # fmt: skip
+        aligned: dict[str, dict[int, str]] = {}
+        for line in table.read_text(encoding="utf-8").splitlines():
+            name, start, ours, theirs = line.split("\t")
+            place = int(start) - 1
+            aligned[name] = {}
+            for residue, reference in zip(ours, theirs, strict=True):
+                place += reference != "-"
+                if reference != "-":
+                    aligned[name][place] = residue
+        return aligned
+
     def _diamond(self, *arguments: str) -> None:
         command = ["diamond", *arguments, "--threads", str(self.threads), "--quiet"]
         try:
@@ -154,6 +198,48 @@ class Searcher:
 def id_and_sequence(proteins: Iterable[LabelledProtein]) -> list[tuple[str, str]]:
     """Pairs as the search wants them."""
     return [(protein.accession, protein.sequence) for protein in proteins]
+
+
+# --- step 1: labels by residues -------------------------------------------------------------------
+
+
+def label_by_sites(
+    proteins: Sequence[LabelledProtein], rules: Sequence[sources.SiteRule], searcher: Searcher
+) -> list[LabelledProtein]:
+    """The proteins, those under a site rule with the family that their residues give them.
+
+    Proteins that the template does not resemble keep their label.
+    """
+    by_accession = {protein.accession: protein for protein in proteins}
+    family: dict[str, str] = {}
+    for template in sorted({rule.template for rule in rules} & set(by_accession)):
+        own = [rule for rule in rules if rule.template == template]
+        labelled = frozenset().union(*(rule.labelled for rule in own))
+        queries = [protein for protein in proteins if protein.family in labelled]
+        places = searcher.align(
+            id_and_sequence(queries), (template, by_accession[template].sequence)
+        )
+        for name, residues in places.items():
+            family[name] = by_sites(by_accession[name], residues, own)
+    return [
+        replace(protein, family=family.get(protein.accession, protein.family))
+        for protein in proteins
+        if family.get(protein.accession) != sources.NOT_USED
+    ]
+
+
+def by_sites(
+    protein: LabelledProtein, residues: Mapping[int, str], rules: Sequence[sources.SiteRule]
+) -> str:
+    """Family of the first rule that fits a protein, its own where none does."""
+    for rule in rules:
+        if (
+            protein.family in rule.labelled
+            and len(protein.sequence) in rule.lengths
+            and all(residues.get(place) == residue for place, residue in rule.residues)
+        ):
+            return rule.family
+    return protein.family
 
 
 # --- step 3: members from genomes -----------------------------------------------------------------
@@ -288,6 +374,47 @@ def single_copy_members(
 
 
 # --- step 5 ---------------------------------------------------------------------------------------
+
+
+def background(
+    proteins: Sequence[sources.GenomeProtein],
+    members: Sequence[LabelledProtein],
+    families: Families,
+    lineages: Mapping[str, str],
+    searcher: Searcher,
+) -> list[LabelledProtein]:
+    """Proteins of the genomes that share a part with a target and are no member of a family.
+
+    A read from such a part has no better place to go than the target. Proteins that could be
+    members, whole relatives of a target with a member's score, are left out: they would take
+    reads of true members.
+    """
+    taken = {member.sequence for member in members}
+    queries = {protein_key(p): p for p in proteins if p.sequence not in taken}
+    family = {member.accession: member.family for member in members}
+    hits = searcher.search(
+        ((key, protein.sequence) for key, protein in queries.items()),
+        id_and_sequence(members),
+        "--max-target-seqs",
+        "25",
+    )
+    near: set[str] = set()
+    doubtful: set[str] = set()
+    for hit in hits:
+        if family[hit.subject] in families.decoys:
+            continue
+        aligned = hit.query_cover / 100 * len(queries[hit.query].sequence)
+        density = hit.bits / aligned
+        if hit.bits >= NEAR_BITS and density >= NEAR_DENSITY:
+            near.add(hit.query)
+            if density >= MEMBER_DENSITY and full_length(hit, MEMBER_COVER):
+                doubtful.add(hit.query)
+    return [
+        LabelledProtein(
+            key, BACKGROUND, queries[key].sequence, "near miss", lineages[queries[key].genome]
+        )
+        for key in sorted(near - doubtful)
+    ]
 
 
 def has_species(protein: LabelledProtein) -> bool:
@@ -445,7 +572,8 @@ def timed(what: str) -> Callable[[], None]:
 
 
 def load_labelled(
-    data: Path, accessions: Path, proteins: Sequence[sources.GenomeProtein],
+    data: Path, accessions: Path, bigg: Path | None,
+    proteins: Sequence[sources.GenomeProtein],
     labels: sources.Labels, lineages: Mapping[str, str],
 ) -> list[LabelledProtein]:  # fmt: skip
     """The labelled proteins of all sources, one per accession."""
@@ -457,17 +585,31 @@ def load_labelled(
             proteins_folder / "vital2014_butyrate.faa.gz", accessions, labels, genera
         ),
         *sources.uniref_by_ec(proteins_folder / "uniref90_by_ec", labels, genera),
+        *(sources.model_genes(bigg, labels) if bigg else ()),
         *sources.screened_families(proteins_folder / "scfa_families_rep80.faa.gz", labels),
     ]
     unique: dict[str, LabelledProtein] = {}
     for protein in found:
         unique.setdefault(protein.accession, protein)
-    return list(unique.values())
+    by_name = {protein.sequence: protein.family for protein in found if named_gene(protein, labels)}
+    return [
+        protein
+        for protein in unique.values()
+        if by_name.get(protein.sequence, protein.family) == protein.family
+    ]
 
 
-def build(data: Path, accessions: Path, families: Families, out: Path, threads: int) -> None:
+def named_gene(protein: LabelledProtein, labels: sources.Labels) -> bool:
+    """Whether the label was given to this very gene, which outweighs that of a collection."""
+    return protein.source == "bigg_models" or bool(labels.find("accession", protein.accession))
+
+
+def build(
+    data: Path, accessions: Path, bigg: Path | None, families: Families, out: Path, threads: int
+) -> None:
     """Build both references below `out`."""
     labels = sources.read_labels(HERE / "labels.tsv", families.ids)
+    sites = sources.read_sites(HERE / "sites.tsv", families.ids)
     lineages = read_lineages(data / "truth" / "lineages.tsv")
     genomes = sources.find_genomes(data)
     out.mkdir(parents=True, exist_ok=True)
@@ -475,9 +617,10 @@ def build(data: Path, accessions: Path, families: Families, out: Path, threads: 
     done = timed("proteins of the genomes")
     proteins = sources.genome_proteins(genomes, sources.find_proteomes(data))
     done()
-    labelled = load_labelled(data, accessions, proteins, labels, lineages)
+    labelled = load_labelled(data, accessions, bigg, proteins, labels, lineages)
     with tempfile.TemporaryDirectory(dir=out) as work:
         searcher = Searcher(Path(work), threads)
+        labelled = label_by_sites(labelled, sites, searcher)
         done = timed(f"cleaning of {len(labelled)} labelled proteins")
         pairs = id_and_sequence(labelled)
         hits = searcher.search(pairs, pairs, "--max-target-seqs", "60")
@@ -493,12 +636,27 @@ def build(data: Path, accessions: Path, families: Families, out: Path, threads: 
         universal = single_copy_members(proteins, families.single_copy, lineages, searcher)
         done()
         in_genomes = {protein.accession for protein in genomic}
-        elsewhere = [member for member in members if member.accession not in in_genomes]
+        elsewhere = [
+            member
+            for member in members
+            if member.accession not in in_genomes and member.family in families.ids
+        ]
         kept, shadowed = drop_shadowed(elsewhere, genomic, searcher)
-    final = without_repeats([*kept, *genomic, *universal])
+        # Rivals without a family of their own are what the background is there for.
+        rivals = [
+            replace(member, family=BACKGROUND)
+            for member in members
+            if member.family.startswith("other:")
+        ]
+        done = timed("background of the genomes")
+        near = background(
+            proteins, [*kept, *genomic, *universal, *rivals], families, lineages, searcher
+        )
+        done()
+    final = without_repeats([*kept, *genomic, *universal, *rivals, *near])
     disputed = disputed_sequences(final)
     final = [p for p in final if p.sequence not in disputed or p.trusted]
-    write_reference(out / "reference", final, manifest_of(data))
+    write_reference(out / "reference", final, manifest_of(bool(bigg)))
     read_reference(out / "reference", families.ids | set(families.single_copy))
     write_family_report(out / "families.tsv", families, cleaned, shadowed, final)
     write_genome_report(out / "genomes.tsv", genomes, lineages, final)
@@ -515,8 +673,30 @@ def recovered_decoys(cleaned: CleaningResult, families: Families) -> list[Labell
     ]
 
 
-def manifest_of(data: Path) -> dict[str, Any]:
+def fetch_bigg(folder: Path) -> Path | None:
+    """CarveMe's wheel in `folder`, fetched with pip if it is not there; None without network."""
+    wheel = folder / BIGG_WHEEL
+    if not wheel.exists():
+        name, version = BIGG_WHEEL.split("-")[:2]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--only-binary", ":all:", "--dest", str(folder), f"{name}=={version}"]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True)
+        except subprocess.CalledProcessError as error:
+            logger.warning("BiGG proteins are left out, for pip cannot fetch %s==%s: %s",
+                           name, version, error.stderr.strip()[-300:])  # fmt: skip
+            return None
+    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if found != BIGG_SHA256:
+        raise ReferenceFolderError(
+            f"{wheel}: SHA-256 is {found}, not {BIGG_SHA256}; delete it to have it fetched again"
+        )
+    return wheel
+
+
+def manifest_of(with_bigg: bool) -> dict[str, Any]:
     """Name, version and origin of the reference."""
+    models = "read" if with_bigg else "left out"
     return {
         "name": "fermentome-shared-data",
         "version": VERSION,
@@ -527,6 +707,7 @@ def manifest_of(data: Path) -> dict[str, Any]:
             "proteins/scfa_families_rep80.faa.gz: KO screens, labels partly wrong, cleaned",
             "proteins/vital2014_butyrate.faa.gz: Vital 2014, 10.1128/mBio.00889-14",
             "proteins/uniref90_by_ec: UniProt, CC BY 4.0, through jotech/gapseq",
+            f"BiGG models, in CarveMe 1.6.6 (10.1093/nar/gky537): {models}",
             "proteomes, genomes, genomes_extra: RefSeq and others, lineages of truth/lineages.tsv",
         ],
     }
@@ -541,13 +722,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--families", type=Path, default=resources / "families.yaml")
     parser.add_argument("--single-copy", type=Path, default=resources / "single_copy.yaml")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--bigg", type=Path, help=f"{BIGG_WHEEL}; default: fetched beside --out")
+    parser.add_argument("--no-bigg", action="store_true", help="do without the BiGG models")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     accessions = options.accessions or options.data.parent / "catalogue" / "ACCESSIONS.tsv.gz"
     try:
         families = load_families(options.families, options.single_copy)
-        build(options.data, accessions, families, options.out, options.threads)
+        options.out.mkdir(parents=True, exist_ok=True)
+        bigg = None if options.no_bigg else options.bigg or fetch_bigg(options.out.parent)
+        build(options.data, accessions, bigg, families, options.out, options.threads)
     except (FermentomeError, OSError) as error:
         logger.error("%s", error)
         return 1

@@ -1,8 +1,12 @@
 """Read the labelled proteins and the genomes of the shared data.
 
 Every source names its enzymes in its own way. `labels.tsv` maps those names to families of the
-catalogue, `genera.tsv` maps names of organisms to lineages; both are data, each row with its
-reason. Nothing here decides whether a label is right: that is the cleaning's part.
+catalogue, `genera.tsv` maps names of organisms to lineages, `sites.tsv` says which residues tell
+two families apart; all are data, each row with its reason. Nothing here decides whether a label is
+right: that is the cleaning's part.
+
+A family ``other:<name>`` in `labels.tsv` stands for relatives that the catalogue has no decoy for.
+They take part in the cleaning and compete for the proteins of genomes, and are not written.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import csv
 import gzip
 import re
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -22,6 +27,8 @@ from fermentome.reference import LabelledProtein, read_fasta
 
 #: Marks a label that is known and not to be used.
 NOT_USED = "-"
+#: Begins the name of a family that the catalogue does not have.
+OTHER = "other:"
 GENE_SUFFIXES = (".ffn.gz", ".ffn")
 MIN_GENE_AA = 50
 
@@ -37,6 +44,27 @@ STARTS = frozenset({"TTG", "CTG", "ATT", "ATC", "ATA", "ATG", "GTG"})
 
 
 @dataclass(frozen=True)
+class Lengths:
+    """A range of protein lengths, both ends included."""
+
+    least: int = 0
+    most: int = 1_000_000
+
+    @classmethod
+    def parse(cls, text: str) -> Lengths:
+        """Read ``300-340``, ``300-``, ``-340`` or nothing.
+
+        >>> Lengths.parse("300-")
+        Lengths(least=300, most=1000000)
+        """
+        least, _, most = text.partition("-")
+        return cls(int(least or cls.least), int(most or cls.most))
+
+    def __contains__(self, length: object) -> bool:
+        return isinstance(length, int) and self.least <= length <= self.most
+
+
+@dataclass(frozen=True)
 class LabelRule:
     """One row of `labels.tsv`: a source's way of naming a family."""
 
@@ -44,8 +72,32 @@ class LabelRule:
     key: str
     pattern: re.Pattern[str]
     taxon: re.Pattern[str]
+    lengths: Lengths
     family: str
     trust: str
+
+    def fits(self, key: str, name: str, taxon: str, length: int) -> bool:
+        """Whether the rule says what a protein is."""
+        return (
+            self.key in (key, "*")
+            and length in self.lengths
+            and bool(self.pattern.match(name))
+            and bool(self.taxon.search(taxon))
+        )
+
+
+@dataclass(frozen=True)
+class SiteRule:
+    """One row of `sites.tsv`: what residues at places of a template say of a protein.
+
+    `residues` are (place in the template, residue) pairs; without any, the length alone decides.
+    """
+
+    labelled: frozenset[str]
+    template: str
+    residues: tuple[tuple[int, str], ...]
+    lengths: Lengths
+    family: str
 
 
 @dataclass(frozen=True)
@@ -54,10 +106,12 @@ class Labels:
 
     rules: Mapping[str, tuple[LabelRule, ...]]
 
-    def find(self, source: str, key: str, name: str = "", taxon: str = "") -> LabelRule | None:
-        """The first rule of `source` and `key` (or ``*``) that fits name and taxon, or None."""
+    def find(
+        self, source: str, key: str, name: str = "", taxon: str = "", length: int = 0
+    ) -> LabelRule | None:
+        """The first rule of `source` and `key` (or ``*``) that fits, or None."""
         for rule in self.rules.get(source, ()):
-            if rule.key in (key, "*") and rule.pattern.match(name) and rule.taxon.search(taxon):
+            if rule.fits(key, name, taxon, length):
                 return None if rule.family == NOT_USED else rule
         return None
 
@@ -90,7 +144,8 @@ def read_labels(path: Path, wanted: frozenset[str]) -> Labels:
     """
     rules: dict[str, list[LabelRule]] = {}
     for row in read_tsv(path):
-        family = row["family"] if row["family"] in wanted else NOT_USED
+        known = row["family"] in wanted or row["family"].startswith(OTHER)
+        family = row["family"] if known else NOT_USED
         # A product name is matched whole, the name of a cluster from its start.
         pattern = f"(?:{row['pattern']})$" if row["source"] == "refseq" else row["pattern"]
         rule = LabelRule(
@@ -98,11 +153,26 @@ def read_labels(path: Path, wanted: frozenset[str]) -> Labels:
             row["key"],
             re.compile(pattern),
             re.compile(row["taxon"]),
+            Lengths.parse(row["length_aa"]),
             family,
             row["trust"],
         )
         rules.setdefault(row["source"], []).append(rule)
     return Labels({source: tuple(found) for source, found in rules.items()})
+
+
+def read_sites(path: Path, wanted: frozenset[str]) -> list[SiteRule]:
+    """The rules of `sites.tsv`, those for families outside `wanted` leading to none."""
+    return [
+        SiteRule(
+            frozenset(row["labelled"].split()),
+            row["template"],
+            tuple((int(site[1:]), site[0]) for site in row["residues"].split()),
+            Lengths.parse(row["length_aa"]),
+            row["family"] if row["family"] in wanted else NOT_USED,
+        )
+        for row in read_tsv(path)
+    ]
 
 
 def read_genera(path: Path) -> list[tuple[re.Pattern[str], str]]:
@@ -123,7 +193,7 @@ def lineage_of(organism: str, genera: Iterable[tuple[re.Pattern[str], str]]) -> 
 def screened_families(path: Path, labels: Labels) -> Iterator[LabelledProtein]:
     """Proteins of the KO screens (``family|number``); no organism is given."""
     for identifier, _, sequence in read_fasta(path):
-        rule = labels.find("rep80", identifier.partition("|")[0])
+        rule = labels.find("rep80", identifier.partition("|")[0], length=len(sequence))
         if rule:
             yield LabelledProtein(
                 f"rep80:{identifier}", rule.family, sequence, "scfa_families_rep80", "",
@@ -144,7 +214,7 @@ def curated_butyrate(
         if row["accession"].startswith("IMG:") and row["source_file"].startswith("mskcc")
     }
     for identifier, description, sequence in read_fasta(path):
-        rule = labels.find("vital2014", families.get(identifier, ""))
+        rule = labels.find("vital2014", families.get(identifier, ""), length=len(sequence))
         if rule:
             organism = description.rpartition("[")[2].rstrip("]")
             yield LabelledProtein(
@@ -174,7 +244,7 @@ def uniref_by_ec(
             if not found or identifier in seen or "(Fragment)" in found["name"]:
                 continue
             taxon = found["taxon"] or ""
-            rule = labels.find("uniref90_by_ec", path.stem, found["name"], taxon)
+            rule = labels.find("uniref90_by_ec", path.stem, found["name"], taxon, len(sequence))
             if rule:
                 seen.add(identifier)
                 reviewed = bool(REVIEWED_ENTRY.match(found["entry"] or ""))
@@ -184,14 +254,35 @@ def uniref_by_ec(
                 )  # fmt: skip
 
 
+#: The proteins of the BiGG models inside CarveMe's wheel.
+BIGG_PROTEINS = "carveme/data/generated/bigg_proteins.faa"
+
+
+def model_genes(wheel: Path, labels: Labels) -> Iterator[LabelledProtein]:
+    """Genes of BiGG's metabolic models (``model.gene``) as CarveMe packs them.
+
+    Each has a rule of its own, that rests on the reaction the model gives it and on its operon.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        text = archive.read(BIGG_PROTEINS).decode()
+    for record in text.removeprefix(">").split("\n>"):
+        identifier, _, lines = record.partition("\n")
+        sequence = lines.replace("\n", "").rstrip("*").upper()
+        rule = labels.find("bigg", identifier.strip(), length=len(sequence))
+        if rule:
+            yield LabelledProtein(
+                f"BiGG:{identifier.strip()}", rule.family, sequence, "bigg_models", "", True
+            )
+
+
 def named_genome_proteins(
     proteins: Iterable[GenomeProtein], labels: Labels, lineages: Mapping[str, str]
 ) -> Iterator[LabelledProtein]:
     """Genome proteins whose accession or RefSeq product name has a rule."""
     for protein in proteins:
-        lineage = lineages[protein.genome]
-        rule = labels.find("accession", protein.accession) or (
-            labels.find("refseq", protein.genome, protein.product, lineage)
+        lineage, length = lineages[protein.genome], len(protein.sequence)
+        rule = labels.find("accession", protein.accession, length=length) or (
+            labels.find("refseq", protein.genome, protein.product, lineage, length)
             if protein.product
             else None
         )

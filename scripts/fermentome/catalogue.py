@@ -227,7 +227,7 @@ class Pathway:
     name: str
     kind: Kind
     product: str
-    direction: Literal["formation", "consumption"]
+    direction: Literal["formation", "consumption", "both"]
     evidence_scope: Literal["community", "taxon_preferred", "taxon"]
     min_completeness: float
     taxon_veto: tuple[str, ...]
@@ -677,11 +677,15 @@ def _route_problems(route: _Route, known: Mapping[str, Any]) -> Iterator[str]:
         yield from _marker_problems(route, known)
         if not any(step["required"] for step in route.steps):
             yield "no step is required, so completeness has no meaning; require at least one"
-        if entry["reported"] and not any(step["diagnostic"] for step in route.steps):
+        both_ways = entry["direction"] == "both"
+        own = any(step["diagnostic"] for step in route.steps)
+        if entry["reported"] and not own and not both_ways:
             yield (
                 "is reported without a diagnostic step; mark the step that is evidence of this"
                 " very route, or do not report it"
             )
+    if (entry["kind"] == "interconversion") != (entry["direction"] == "both"):
+        yield "kind interconversion goes with direction: both, and only with it"
     if entry["reported"] == ("not_reported_because" in entry):
         yield "not_reported_because goes with reported: false, and only with it"
 

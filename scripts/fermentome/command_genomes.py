@@ -40,7 +40,7 @@ from fermentome.lineage import read_lineages
 from fermentome.reference import read_reference
 from fermentome.scoring import PRESENT
 
-BATCH = 50
+BATCH = 25
 #: Flags of the search, the same as in the workflow (workflow/rules/genomes.smk).
 SEARCH = ("--sensitive", "--max-target-seqs", "0", "--min-score", str(MIN_BITS),
           "--block-size", "0.4", "--index-chunks", "1")  # fmt: skip

@@ -123,20 +123,22 @@ def weigh_families(
         cover = catalogue.acceptance(family).min_query_cover
         width[family] = read_effective_length(length, read_length, cover)
 
-    paired = [sum(t.paired_fragments for t in taxa.values()) for taxa in by_family.values()]
-    mates = [sum(t.paired_mates for t in taxa.values()) for taxa in by_family.values()]
+    single_copy = [family for family in by_family if catalogue.role(family) == "single_copy"]
+    # Mates that miss a distant relative look like mates far apart; single-copy families have the
+    # closest relatives.
+    paired = [sum(t.paired_fragments for t in by_family[f].values()) for f in single_copy]
+    mates = [sum(t.paired_mates for t in by_family[f].values()) for f in single_copy]
     library = Library(
         paired_fragments,
         single_fragments,
         read_length,
-        estimate_mate_offset(paired, mates, list(width.values())),
+        estimate_mate_offset(paired, mates, [width[family] for family in single_copy]),
     )
     effective = {family: fragment_effective_length(width[family], library) for family in width}
     counts = {
         family: sum(tally.fragments for tally in taxa.values())
         for family, taxa in by_family.items()
     }
-    single_copy = [family for family in by_family if catalogue.role(family) == "single_copy"]
     equivalents = genome_equivalents(
         [counts[family] for family in single_copy], [effective[family] for family in single_copy]
     )

@@ -340,8 +340,9 @@ def plot_pathways(
 
 
 def product_label(row: Row) -> str:
-    """Product of a pathway, marked where the pathway uses it up."""
-    return row["product"] + (" used" if row["direction"] == "consumption" else "")
+    """Product of a pathway, marked where the pathway uses it up or runs both ways."""
+    marks = {"consumption": " used", "both": " to and fro"}
+    return row["product"] + marks.get(row["direction"], "")
 
 
 def copies_axis(axes: Axes, highest: float) -> None:
@@ -487,7 +488,7 @@ def plot_carriers(
     outputs
         PNG and SVG.
     """
-    rows = [row for row in read_table(table_path) if row["direction"] != "consumption"]
+    rows = [row for row in read_table(table_path) if row["direction"] == "formation"]
     status = read_table(status_path, STATUS_COLUMNS)
     samples = list(dict.fromkeys(row["sample"] for row in status))
     present = {

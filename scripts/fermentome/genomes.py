@@ -63,7 +63,7 @@ from fermentome.scoring import (
     BELOW,
     INDETERMINATE,
     PRESENT,
-    Examination,
+    RouteSearch,
     pathway_tier,
     pathway_value,
 )
@@ -75,12 +75,12 @@ MIN_BITS = 40
 #: What DIAMOND is asked for, in this order.
 HIT_COLUMNS = ("qseqid", "sseqid", "pident", "qlen", "slen", "qstart", "qend", "sstart", "send",
                "bitscore")  # fmt: skip
-#: Where the catalogue has no default. On 17 genomes, with the members of the genome's own species
-#: left out, best hits of families without a threshold of their own lie at 0.75 bits per residue
-#: and above, or at 0.70 and below (fucO, ldhL, which spread over the whole range, apart).
+#: Where the catalogue has no default. Members of the genome's own species left out, the markers of
+#: butyrate, propionate and acetate routes score 1.03 bits per residue and more, their look-alikes
+#: 0.74 and less (abfT) or 0.70 and less (all others); benchmarks/genomes/scores.tsv.
 DEFAULT_FULL_LENGTH = FullLength(0.7, 0.5, 0.7)
-#: Single-copy families say how much of a genome is there, whatever its kinship: archaeal members
-#: score 0.58 and more with bacterial ones, paralogues (ValS and IleS) 0.47 and less (same genomes).
+#: Single-copy families say how much of a genome is there, whatever its kinship: their members
+#: score 0.58 and more, paralogues (ValS and IleS) 0.49 and less; the same table.
 SINGLE_COPY_BITS_PER_AA = 0.5
 #: Overlap, of the shorter of two regions, from which they are the same.
 SAME_REGION = 0.5
@@ -418,14 +418,12 @@ class GenomeCall:
     reason: str
 
 
-class GenomeExamination(Examination):
+class GenomeSearch(RouteSearch):
     """One pathway looked for in one genome: a family is there or not."""
 
     def __init__(self, pathway: Pathway, genome: GenomeEvidence) -> None:
-        self.pathway = pathway
+        super().__init__(pathway, genome.known)
         self.genome = genome
-        self.known = dict.fromkeys(genome.known).keys()
-        self.marker_sets = [g for g in pathway.required_markers if self.known >= set(g)]
 
     def detects(self, families: Sequence[str], taxon: str = COMMUNITY) -> bool:
         """Whether all families are there."""
@@ -443,7 +441,7 @@ class GenomeExamination(Examination):
 
 def score_genome(pathway: Pathway, genome: GenomeEvidence, catalogue: Catalogue) -> GenomeCall:
     """Call a pathway in a genome; see the module for the rules."""
-    found = GenomeExamination(pathway, genome)
+    found = GenomeSearch(pathway, genome)
     call, reason = _decide(found)
     missing = found.missing_steps(COMMUNITY)
     copies = 0.0
@@ -471,7 +469,7 @@ def score_genome(pathway: Pathway, genome: GenomeEvidence, catalogue: Catalogue)
     )
 
 
-def _decide(found: GenomeExamination) -> tuple[str, str]:
+def _decide(found: GenomeSearch) -> tuple[str, str]:
     """Call of a pathway, and why it is not plainly present."""
     pathway, genome = found.pathway, found.genome
     unserved = found.unserved_families()
@@ -498,7 +496,7 @@ def _decide(found: GenomeExamination) -> tuple[str, str]:
     return PRESENT, ""
 
 
-def _colocated(found: GenomeExamination) -> bool | None:
+def _colocated(found: GenomeSearch) -> bool | None:
     sets = [g for g in found.marker_sets if len(g) > 1 and found.detects(g)]
     places = found.genome.places
     if not sets or not places:

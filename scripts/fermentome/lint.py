@@ -392,7 +392,7 @@ def _route_remarks(pathway: Pathway) -> Iterator[Remark]:
         for family in group
     }
     for group in pathway.required_markers if pathway.reported else ():
-        if not diagnostic & set(group):
+        if pathway.direction != "both" and not diagnostic & set(group):
             yield _error(
                 f"the set of markers {', '.join(group)} holds no family of a diagnostic step; add"
                 " one, or remove the set"

@@ -265,7 +265,7 @@ def detection_limit(
         Fragments that count as detection.
     pooled
         Effective lengths of k families of which each needs one fragment and all together need
-        k times the minimum.
+        the minimum beyond these k.
 
     Returns
     -------
@@ -281,7 +281,7 @@ def detection_limit(
         copies = math.exp(log_copies)
         chance = float(np.prod(stats.poisson.sf(minimum_fragments - 1, copies * alone)))
         if len(together):
-            chance *= _chance_of_sum(copies * together, minimum_fragments * len(together))
+            chance *= _chance_of_sum(copies * together, minimum_fragments + len(together))
         return chance - CONFIDENCE
 
     centre = -math.log(min([*alone, *together]))

@@ -103,8 +103,8 @@ TYPICAL_PROTEIN = 400
 """Amino acids; a family of this length stands for all in the depth status of a sample."""
 
 SHORTEST_READS = 75
-"""Nucleotides. 35 bits over 25 amino acids need 1.4 bits each, about 60 % identity; the catalogue's
-minimum scores were measured from 100 nt on (33 amino acids)."""
+"""Nucleotides, the shortest for which the catalogue's lowest scores were measured. 32 bits over
+25 amino acids need 1.3 bits each, about 60 % identity."""
 
 PROTEIN_COLUMNS = ("protein", "family", "length_aa", "lineage")
 

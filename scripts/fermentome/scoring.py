@@ -26,7 +26,8 @@ Definitions, for a pathway in one sample (families in copies per genome equivale
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from scipy import stats
@@ -175,14 +176,15 @@ def marker_families(pathway: Pathway) -> tuple[str, ...]:
 
 
 def diagnostic_families(pathway: Pathway) -> frozenset[str]:
-    """All families that stand in a diagnostic step."""
-    return frozenset(
+    """All families that stand in a diagnostic step; the markers of a route without one."""
+    own = frozenset(
         family
         for step in pathway.steps
         if step.diagnostic
         for group in step.alternatives
         for family in group
     )
+    return own or frozenset(marker_families(pathway))
 
 
 def is_detected(
@@ -195,9 +197,10 @@ def is_detected(
 
     Each needs the minimum of fragments and of positions. In a shallow sample they are taken
     together, because the routes with the most markers would be lost first: each by at least one
-    fragment, the k diagnostic ones by k times the minimum, and one that is below the minimum
-    must be so by chance at the depth of the other diagnostic ones (Poisson, 5 %). One stray
-    fragment beside an abundant marker is thus no evidence.
+    fragment, the k diagnostic ones by the minimum beyond these k, and one that is below the
+    minimum must be so by chance at the depth of the other diagnostic ones (Poisson, 5 %). One
+    stray fragment beside an abundant marker is thus no evidence. For two families this is the
+    minimum of each; for more, stray fragments pass less often, since they must hit every one.
 
     Parameters
     ----------
@@ -227,8 +230,8 @@ def is_detected(
 
     return (
         all(row.fragments >= 1 and (alone(row) or by_chance(row)) for row in seen)
-        and sum(row.fragments for row in pooled) >= rule.minimum_fragments * len(pooled)
-        and sum(row.positions for row in pooled) >= rule.minimum_positions * len(pooled)
+        and sum(row.fragments for row in pooled) >= rule.minimum_fragments + len(pooled)
+        and sum(row.positions for row in pooled) >= rule.minimum_positions + len(pooled)
     )
 
 
@@ -251,45 +254,25 @@ def without_taxa(evidence: SampleEvidence, taxa: frozenset[str]) -> SampleEviden
     return SampleEvidence(families, evidence.equivalents, evidence.library)
 
 
-class Examination:
-    """One pathway looked for in one sample.
+class RouteSearch(ABC):
+    """One pathway looked for: what it takes for the route to be there.
 
     Parameters
     ----------
     pathway
         The pathway.
-    evidence
-        Families of the sample, without genera for which the pathway is never called.
-    rule
-        Settings of the calls.
+    known
+        Families that the reference holds.
     """
 
-    def __init__(self, pathway: Pathway, evidence: SampleEvidence, rule: ScoringRule) -> None:
+    def __init__(self, pathway: Pathway, known: Set[str]) -> None:
         self.pathway = pathway
-        self.evidence = evidence
-        self.rule = rule
-        self.known = evidence.families.keys()
-        self.diagnostic = diagnostic_families(pathway)
-        self.marker_sets = [g for g in pathway.required_markers if self.known >= set(g)]
-        self.shallow = self._is_shallow()
+        self.known = known
+        self.marker_sets = [g for g in pathway.required_markers if known >= set(g)]
 
-    def _is_shallow(self) -> bool:
-        """Whether a single diagnostic family could be missed at the copies that must show."""
-        limits = [
-            detection_limit(
-                [self.evidence.community(family).effective_length],
-                self.evidence.equivalents,
-                self.rule.minimum_fragments,
-            )
-            for family in sorted(self.diagnostic & self.known)
-        ]
-        return any(math.isnan(limit) or limit > self.rule.detectable_copies for limit in limits)
-
+    @abstractmethod
     def detects(self, families: Sequence[str], taxon: str) -> bool:
-        """Whether families are detected together in a taxon."""
-        rows = [self.evidence.families.get(family, {}).get(taxon) for family in families]
-        diagnostic = [family in self.diagnostic for family in families]
-        return is_detected(rows, diagnostic, self.rule, self.shallow)
+        """Whether families are there together, in a taxon."""
 
     def markers(self, taxon: str) -> frozenset[str]:
         """Families of the sets of markers that are detected in a taxon."""
@@ -353,6 +336,45 @@ class Examination:
             and self.completeness(taxon) >= self.pathway.min_completeness
         )
 
+
+class Examination(RouteSearch):
+    """One pathway looked for in one sample.
+
+    Parameters
+    ----------
+    pathway
+        The pathway.
+    evidence
+        Families of the sample, without genera for which the pathway is never called.
+    rule
+        Settings of the calls.
+    """
+
+    def __init__(self, pathway: Pathway, evidence: SampleEvidence, rule: ScoringRule) -> None:
+        super().__init__(pathway, evidence.families.keys())
+        self.evidence = evidence
+        self.rule = rule
+        self.diagnostic = diagnostic_families(pathway)
+        self.shallow = self._is_shallow()
+
+    def _is_shallow(self) -> bool:
+        """Whether a single diagnostic family could be missed at the copies that must show."""
+        limits = [
+            detection_limit(
+                [self.evidence.community(family).effective_length],
+                self.evidence.equivalents,
+                self.rule.minimum_fragments,
+            )
+            for family in sorted(self.diagnostic & self.known)
+        ]
+        return any(math.isnan(limit) or limit > self.rule.detectable_copies for limit in limits)
+
+    def detects(self, families: Sequence[str], taxon: str) -> bool:
+        """Whether families are detected together in a taxon."""
+        rows = [self.evidence.families.get(family, {}).get(taxon) for family in families]
+        diagnostic = [family in self.diagnostic for family in families]
+        return is_detected(rows, diagnostic, self.rule, self.shallow)
+
     def genera(self) -> list[str]:
         """Genera, and ``unassigned``, that hold a fragment of a diagnostic family."""
         return sorted(
@@ -397,11 +419,22 @@ class Examination:
         estimate = pathway_estimate(self.served_steps(), families)
         return widened(estimate, *depth_bounds(equivalents))
 
+    def _named_share(self) -> float:
+        """Share of the sample's fragments that name a genus; 1 where there are none."""
+        rows = self.evidence.families.values()
+        whole = sum(taxa[COMMUNITY].fragments for taxa in rows)
+        unnamed = sum(taxa[UNASSIGNED].fragments for taxa in rows if UNASSIGNED in taxa)
+        return (whole - unnamed) / whole if whole > unnamed else 1.0
+
     def detection_limit(self) -> float:
-        """Copies per genome at which any set of markers would be detected in 95 % of samples."""
+        """Copies per genome at which any set of markers would be detected in 95 % of samples.
+
+        Where one genus must hold them, only fragments that name a genus count.
+        """
         limits = []
         for group in self.marker_sets:
-            lengths = {f: self.evidence.community(f).effective_length for f in group}
+            share = self._named_share() if self.pathway.evidence_scope == "taxon" else 1.0
+            lengths = {f: self.evidence.community(f).effective_length * share for f in group}
             pooled = [f for f in group if f in self.diagnostic] if self.shallow else []
             limits.append(
                 detection_limit(
@@ -560,9 +593,10 @@ def taxon_shares(
         return row.fragments / row.effective_length
 
     families: list[str] = []
+    has_diagnostic = any(step.diagnostic for step in pathway.steps)
     for step in pathway.steps:
         groups = [g for g in step.alternatives if evidence.families.keys() >= set(g)]
-        if step.diagnostic and groups:
+        if (step.diagnostic if has_diagnostic else step.required) and groups:
             families += max(groups, key=lambda group: min(map(density, group)))
     wholes = {family: evidence.community(family).fragments for family in families}
     shares: dict[str, float] = {}
@@ -624,7 +658,10 @@ class ProductScore:
 
 
 def score_products(scores: Sequence[PathwayScore], catalogue: Catalogue) -> list[ProductScore]:
-    """Sum of the present routes that form each product, sorted by product."""
+    """Sum of the present routes that form each product, sorted by product.
+
+    Routes that use a product, or turn it both ways, are not part of the sum.
+    """
     products = []
     scores = [s for s in scores if catalogue.pathways[s.pathway].direction == "formation"]
     for product in sorted({score.product for score in scores}):

@@ -136,13 +136,14 @@ def test_product_names_find_their_single_copy_family(
 @pytest.mark.parametrize(
     ("read_length", "bits"),
     [
-        (50, 35.0),  # flat below the first point
-        (100, 35.0),
-        (125, 37.5),  # half way from (100, 35) to (150, 40)
-        (150, 40.0),
-        (165, 41.0),  # 15 of 75 nt from (150, 40) to (225, 45): a fifth of 5 bits
-        (225, 45.0),
-        (300, 45.0),  # flat above the last point
+        (50, 32.0),  # flat below the first point
+        (75, 32.0),
+        (100, 34.0),
+        (125, 35.0),  # half way from (100, 34) to (150, 36)
+        (150, 36.0),
+        (170, 36.6),  # 20 of 100 nt from (150, 36) to (250, 39): a fifth of 3 bits
+        (250, 39.0),
+        (300, 39.0),  # flat above the last point
     ],
 )
 def test_lowest_bit_score_by_read_length(

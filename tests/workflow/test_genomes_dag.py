@@ -21,15 +21,15 @@ def project(folder, count):
     return folder
 
 
-def test_every_genome_is_in_one_batch_of_at_most_fifty(tmp_path):
+def test_every_genome_is_in_one_batch_of_at_most_twenty_five(tmp_path):
     batches = genomes_of_jobs(plan(project(tmp_path, 101), "genomes").text)
-    assert sorted(map(len, batches)) == [1, 50, 50]
+    assert sorted(map(len, batches)) == [1, 25, 25, 25, 25]
     names = sorted(name for batch in batches for name in batch)
     assert names == [f"genomes/g{number:03d}.fna.gz" for number in range(101)]
 
 
 def test_tables_of_all_batches_are_joined(tmp_path):
-    planned = plan(project(tmp_path, 51), "genomes")
+    planned = plan(project(tmp_path, 26), "genomes")
     assert {rule: len(planned.of(rule)) for rule in BATCH_RULES} == dict.fromkeys(BATCH_RULES, 2)
     assert len(planned.of("join_genomes")) == 1
     assert len(planned.of("index_proteins")) == 1

@@ -15,7 +15,7 @@ Outputs
 """
 
 # A batch of genomes is one job: enough for DIAMOND to work on, little enough to hold.
-GENOMES_PER_BATCH = 50
+GENOMES_PER_BATCH = 25
 GENOME_BATCHES = {
     f"{first // GENOMES_PER_BATCH:06d}": GENOMES[first : first + GENOMES_PER_BATCH]
     for first in range(0, len(GENOMES), GENOMES_PER_BATCH)
