@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fermentome.assign import Assignment, FamilyTally, Protein
 from fermentome.catalogue import Catalogue
 from fermentome.normalise import (
+    FAMILY_VARIATION,
     GenomeEquivalents,
     Library,
     copies_per_genome,
@@ -140,7 +141,9 @@ def weigh_families(
         for family, taxa in by_family.items()
     }
     equivalents = genome_equivalents(
-        [counts[family] for family in single_copy], [effective[family] for family in single_copy]
+        [counts[family] for family in single_copy],
+        [effective[family] for family in single_copy],
+        FAMILY_VARIATION,
     )
 
     def evidence(family: str, fragments: float, positions: int) -> FamilyEvidence:

@@ -413,7 +413,7 @@ class Examination(RouteSearch):
                 fragments = sum(rows[taxon].fragments for taxon in taxa if taxon in rows)
                 named = row.fragments - (rows[UNASSIGNED].fragments if UNASSIGNED in rows else 0.0)
                 share = row.fragments / named if named > 0 else 1.0
-            low, high = counting_bounds(fragments, equivalents.variation)
+            low, high = counting_bounds(fragments, equivalents.family_variation)
             unit = share / row.effective_length / equivalents.density
             families[family] = Estimate(fragments, low, high, row.effective_length).scaled(unit)
         estimate = pathway_estimate(self.served_steps(), families)
@@ -429,22 +429,42 @@ class Examination(RouteSearch):
     def detection_limit(self) -> float:
         """Copies per genome at which any set of markers would be detected in 95 % of samples.
 
-        Where one genus must hold them, only fragments that name a genus count.
+        What the sample holds of a marker beyond the copies of the route comes from elsewhere and
+        does not have to be found again. Where one genus must hold the markers, nothing comes from
+        elsewhere, and only fragments that name a genus count.
         """
+        if not self.marker_sets or math.isnan(self.evidence.equivalents.density):
+            return math.nan
+        in_one_genus = self.pathway.evidence_scope == "taxon"
+        share = self._named_share() if in_one_genus else 1.0
+        copies = math.inf if in_one_genus else self.copies().value
         limits = []
         for group in self.marker_sets:
-            share = self._named_share() if self.pathway.evidence_scope == "taxon" else 1.0
-            lengths = {f: self.evidence.community(f).effective_length * share for f in group}
-            pooled = [f for f in group if f in self.diagnostic] if self.shallow else []
+            # One fragment beside an abundant marker is no evidence, so what comes from elsewhere
+            # leaves the pool, and the minimum is asked of the others.
+            pooled = [
+                f
+                for f in group
+                if self.shallow and f in self.diagnostic and self._fragments_beyond(f, copies) < 1
+            ]
+            pooled = pooled if len(pooled) > 1 else []
+            alone = [f for f in group if f not in pooled]
             limits.append(
                 detection_limit(
-                    [length for family, length in lengths.items() if family not in pooled],
+                    [share * self.evidence.community(f).effective_length for f in alone],
                     self.evidence.equivalents,
                     self.rule.minimum_fragments,
-                    [lengths[family] for family in pooled],
+                    [share * self.evidence.community(f).effective_length for f in pooled],
+                    [self._fragments_beyond(f, copies) for f in alone],
                 )
             )
-        return max(limits, default=math.nan)
+        return max(limits)
+
+    def _fragments_beyond(self, family: str, copies: float) -> float:
+        """Fragments of a family that are more than some copies per genome have."""
+        row = self.evidence.community(family)
+        own = copies * row.effective_length * self.evidence.equivalents.density
+        return max(row.fragments - own, 0.0)
 
 
 def score_pathway(

@@ -153,3 +153,13 @@ def test_interval_always_holds_the_estimate(fragments, length, single_copy):
     copies, low, high = copies_per_genome(fragments, length, equivalents)
     assert 0 <= low <= copies * (1 + 1e-9)
     assert copies <= high * (1 + 1e-9)
+
+
+def test_what_comes_from_elsewhere_does_not_limit():
+    # Two families; of the shorter 50 fragments come from other organisms. The longer alone counts.
+    limit = detection_limit([1000.0, 100.0], EVEN, 2, single_others=[0.0, 50.0])
+    assert limit == pytest.approx(detection_limit([1000.0], EVEN, 2), rel=1e-6)
+
+
+def test_nothing_limits_where_all_comes_from_elsewhere():
+    assert detection_limit([1000.0], EVEN, 2, single_others=[50.0]) < 1e-4
