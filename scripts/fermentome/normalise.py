@@ -18,7 +18,8 @@ CONFIDENCE = 0.95
 FAMILY_VARIATION = 0.1
 """Standard deviation of the logarithm of estimated over true copies among 58 target families of
 simulated communities whose species the reference holds, counting noise being small; 0.07 among
-single-copy families (benchmarks/accuracy --communities 8 --max-pairs 600000 --seed 20; the judge draws others)."""
+single-copy families (benchmarks/accuracy/communities.py --communities 8 --max-pairs 600000 --seed
+20; the judge draws others)."""
 MINIMUM_SINGLE_COPY_FRAGMENTS = 10
 """Below this number the relative standard error of the genome equivalents exceeds
 1/sqrt(10) = 32 %, and no copies per genome are stated."""
