@@ -84,7 +84,7 @@ TRANSFER_IDENTITY, TRANSFER_COVER = 50, 80
 """Per cent; the nearest named protein lends its name to one without."""
 
 
-#: The products of the issue's targets, whose absence from a list of products means something.
+#: Products with a target, whose absence from a list of products means something.
 MAIN = ("butyrate", "propionate")
 SHOWN = ("butyrate", "propionate", "acetate", "lactate")
 

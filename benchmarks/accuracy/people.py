@@ -562,7 +562,7 @@ def summary(
             "",
             f"{len(cohort.samples)} people ({COHORT_SOURCE}), measured "
             f"{datetime.date.today().isoformat()}, catalogue {version}. "
-            "Target of the issue: reported whatever it is. Association, not prediction.",
+            "No target: reported whatever it is. Association, not prediction.",
             "",
             f"Of the relative abundance {share['species']} % belongs to species with a "
             f"reference genome, {share['genus']} % has only its genus, {share['none']} % "

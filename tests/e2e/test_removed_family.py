@@ -46,7 +46,13 @@ class Genomes:
                     handle.write("\t".join(fields) + "\n")
         tables = {name: self.folder / f"{name}.tsv" for name in TABLES}
         score_genomes(
-            self.called, self.genes, hits, table, EXAMPLE / "lineages.tsv", catalogue_files(), tables
+            self.called,
+            self.genes,
+            hits,
+            table,
+            EXAMPLE / "lineages.tsv",
+            catalogue_files(),
+            tables,
         )
         rows = read_table(tables["pathways"])
         return {(r["genome"], r["pathway"]) for r in rows if r["call"] == "present"}
