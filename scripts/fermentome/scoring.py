@@ -429,17 +429,17 @@ class Examination(RouteSearch):
     def detection_limit(self) -> float:
         """Copies per genome at which any set of markers would be detected in 95 % of samples.
 
-        What the sample holds of a marker beyond the copies of the route comes from elsewhere and
-        does not have to be found again. Where one genus must hold the markers, nothing comes from
-        elsewhere, and only fragments that name a genus count.
+        What the sample holds of a marker beyond the copies of the scarcest diagnostic one comes
+        from elsewhere and does not have to be found again. Where one genus must hold the markers,
+        nothing comes from elsewhere, and only fragments that name a genus count.
         """
         if not self.marker_sets or math.isnan(self.evidence.equivalents.density):
             return math.nan
         in_one_genus = self.pathway.evidence_scope == "taxon"
         share = self._named_share() if in_one_genus else 1.0
-        copies = math.inf if in_one_genus else self.copies().value
         limits = []
         for group in self.marker_sets:
+            copies = math.inf if in_one_genus else self._scarcest_marker(group)
             # One fragment beside an abundant marker is no evidence, so what comes from elsewhere
             # leaves the pool, and the minimum is asked of the others.
             pooled = [
@@ -459,6 +459,11 @@ class Examination(RouteSearch):
                 )
             )
         return max(limits)
+
+    def _scarcest_marker(self, group: Sequence[str]) -> float:
+        """Copies of the scarcest diagnostic family of a set of markers; of any, if none is."""
+        own = [family for family in group if family in self.diagnostic]
+        return min(self.evidence.community(family).copies for family in own or group)
 
     def _fragments_beyond(self, family: str, copies: float) -> float:
         """Fragments of a family that are more than some copies per genome have."""

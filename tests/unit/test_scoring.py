@@ -376,3 +376,10 @@ def test_present_means_copies_and_taxa_always_add_up(counts, single_copy):
         if whole.copies > 0:
             assert sum(parts) == pytest.approx(whole.copies)
         assert whole.ci_low <= whole.copies * (1 + 1e-9) <= whole.ci_high * (1 + 1e-6)
+
+
+def test_a_lone_marker_does_not_lower_its_own_detection_limit():
+    # Many more copies of but than of the core: the route is bounded, its limit is not.
+    few = community(sample(FULL)[1], "BUT").detection_limit
+    many = community(sample(FULL | {("but", "Roseburia"): 4000})[1], "BUT").detection_limit
+    assert many == pytest.approx(few, rel=0.1)
