@@ -85,13 +85,15 @@ def test_every_table_starts_with_sample_and_is_sorted_by_it(demo):
         assert {row[0] for row in rows} == set(SAMPLES)
 
 
-def test_ledger_says_ok_for_every_sample_and_stage(demo):
+def test_ledger_has_every_sample_and_stage_and_says_what_is_shallow(demo):
     rows = read_table(demo.results / "status.tsv")
     stages = ["ingest", "trim", "host", "taxonomy", "function", "pathways"]
     assert [(row["sample"], row["stage"]) for row in rows] == [
         (sample, stage) for sample in SAMPLES for stage in stages
     ]
-    assert {row["status"] for row in rows} == {"ok"}
+    # At the depth of the tests one genus of community_b would not show the kinase route.
+    shallow = [(row["sample"], row["stage"]) for row in rows if row["status"] != "ok"]
+    assert shallow == [("community_b", "pathways")]
 
 
 def test_reads_of_the_ledger_follow_one_another(demo):
