@@ -507,7 +507,7 @@ def _misses(rows: Iterable[Mapping[str, Cell]]) -> str:
     listed = ", ".join(f"{product} {n}" for product, n in missed.most_common()) or "none"
     return (
         f"Our misses by product, without close relatives: {listed}. Routes that the catalogue does "
-        "not report (acetate by pta and ackA, D-lactate, succinate) are never called. The truth "
+        "not report (D-lactate, succinate) are never called. The truth "
         f"knows non-makers of {', '.join(phenotypes.COMPLETE)} alone: for the other products a "
         "rule that always holds makes no error (others_summary.tsv: not_listed_called)."
     )

@@ -75,12 +75,9 @@ MIN_BITS = 40
 #: What DIAMOND is asked for, in this order.
 HIT_COLUMNS = ("qseqid", "sseqid", "pident", "qlen", "slen", "qstart", "qend", "sstart", "send",
                "bitscore")  # fmt: skip
-#: Where the catalogue has no default. Members of the genome's own species left out, the markers of
-#: butyrate, propionate and acetate routes score 1.03 bits per residue and more, their look-alikes
-#: 0.74 and less (abfT) or 0.70 and less (all others); benchmarks/genomes/scores.tsv.
+#: Where the catalogue has no default; benchmarks/calibration/full_length_defaults.tsv.
 DEFAULT_FULL_LENGTH = FullLength(0.7, 0.5, 0.7)
-#: Single-copy families say how much of a genome is there, whatever its kinship: their members
-#: score 0.58 and more, paralogues (ValS and IleS) 0.49 and less; the same table.
+#: Single-copy families say how much of a genome is there, whatever its kinship (chosen).
 SINGLE_COPY_BITS_PER_AA = 0.5
 #: Overlap, of the shorter of two regions, from which they are the same.
 SAME_REGION = 0.5
