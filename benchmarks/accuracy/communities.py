@@ -960,6 +960,10 @@ def draw_figure(path: Path, routes: Sequence[Row], detection: Sequence[Row]) -> 
         right.set_yticks(range(len(names)), names, fontsize=6)
         right.set(xscale="log", xlabel="stated / real detection limit",
                   title="Detection (open: a bound)")  # fmt: skip
+        # Without mathematical text, which the style leaves off, the default labels are bare code.
+        for axis in (left.xaxis, right.xaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
         figure.savefig(path, dpi=200)
 
 
