@@ -90,12 +90,6 @@ def most_abundant(choices: Sequence[Estimate]) -> Estimate:
     )
 
 
-def geometric_mean(parts: Sequence[Estimate]) -> Estimate:
-    """Geometric mean of quantities above zero."""
-    value = math.prod(part.value for part in parts) ** (1 / len(parts))
-    return _with_half_widths(value, parts, [1 / len(parts)] * len(parts))
-
-
 def harmonic_mean(parts: Sequence[Estimate]) -> Estimate:
     """Harmonic mean of quantities above zero."""
     inverse = [1 / part.value for part in parts]

@@ -510,9 +510,7 @@ def score_pathway(
     if found.marker_sets and not math.isnan(evidence.equivalents.density):
         whole = found.copies()
         if pathway.evidence_scope == "taxon":
-            held = found.copies(carriers) if carriers else Estimate(0.0, 0.0, whole.high)
-            # Fragments of the carriers that name no genus can be more than their share.
-            whole = Estimate(held.value, held.low, max(held.high, held.value))
+            whole = found.copies(carriers) if carriers else Estimate(0.0, 0.0, whole.high)
             shares = taxon_shares(pathway, found.evidence, [*carriers, UNASSIGNED])
             named = sum(share for taxon, share in shares.items() if taxon != UNASSIGNED)
             shares = {t: share / named for t, share in shares.items() if t in carriers and named}
