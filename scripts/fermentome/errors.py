@@ -8,11 +8,15 @@ it decides what a failure means.
 from __future__ import annotations
 
 __all__ = [
+    "ArchiveError",
     "CatalogueError",
     "ConfigError",
+    "DatabaseError",
+    "DownloadError",
     "EvidenceError",
     "FermentomeError",
     "LineageError",
+    "ManifestError",
     "ReadsError",
     "ReferenceFolderError",
     "RunFailedError",
@@ -39,6 +43,22 @@ class ReadsError(FermentomeError):
 
 class ReferenceFolderError(FermentomeError):
     """A reference folder is incomplete, changed, or not of the declared kind."""
+
+
+class DatabaseError(FermentomeError):
+    """A reference database is missing, incomplete, changed, or not what it is used for."""
+
+
+class ManifestError(DatabaseError):
+    """The manifest of a database is missing, breaks its schema, or was edited."""
+
+
+class DownloadError(DatabaseError):
+    """A file could not be downloaded, or is not the one that was expected."""
+
+
+class ArchiveError(DatabaseError):
+    """An archive is damaged, or wants to write where it must not."""
 
 
 class CatalogueError(FermentomeError):

@@ -68,6 +68,7 @@ TOOLS = (
     Tool("diamond", "diamond-aligner", (2, 1), ("version",)),
     Tool("minimap2", "minimap2", (2, 24)),
     Tool("samtools", "samtools", (1, 16)),
+    Tool("kraken2", "kraken2", (2, 1)),
 )
 
 
@@ -245,14 +246,14 @@ def explain_missing(found: Sequence[Found], machine: Machine) -> str:
 def pinned_tools() -> list[str]:
     """Tools with the exact versions that envs/ names, such as `fastp=0.24.0`."""
     names = {tool.name for tool in TOOLS}
-    pins = []
+    pins: dict[str, str] = {}
     for env in sorted((ROOT / "envs").glob("*.yaml")):
         for name, version in re.findall(
             r"^\s*-\s*([\w-]+)=([\w.]+)\s*$", env.read_text("utf-8"), flags=re.MULTILINE
         ):
             if name in names:
-                pins.append(f"{name}={version}")
-    return pins
+                pins[name] = f"{name}={version}"
+    return list(pins.values())
 
 
 def prefix_command(conda: str, prefix: Path) -> list[str]:

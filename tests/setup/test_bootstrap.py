@@ -32,6 +32,7 @@ OUTPUTS = {
     "diamond": "diamond version 2.1.3",
     "minimap2": "2.24-r1122",
     "samtools": "samtools 1.16.1\nUsing htslib 1.16",
+    "kraken2": "Kraken version 2.1.2\nCopyright 2013-2021, Derrick Wood (dwood@cs.jhu.edu)",
 }
 
 
@@ -61,6 +62,7 @@ def tools_in(folder, **changed):
         ("diamond version 2.1.3", (2, 1, 3)),
         ("2.24-r1122", (2, 24)),
         ("samtools 1.16.1\nUsing htslib 1.16", (1, 16, 1)),
+        ("Kraken version 2.1.2\nCopyright 2013-2021, Derrick Wood", (2, 1, 2)),
         ("conda 24.11.3", (24, 11, 3)),
         ("no number", None),
     ],
@@ -71,7 +73,13 @@ def test_version_is_the_first_dotted_number(text, version):
 
 def test_tools_of_debian_12_on_path_are_used(tmp_path):
     found = tools_in(tmp_path)
-    assert [one.version for one in found] == [(0, 23, 2), (2, 1, 3), (2, 24), (1, 16, 1)]
+    assert [one.version for one in found] == [
+        (0, 23, 2),
+        (2, 1, 3),
+        (2, 24),
+        (1, 16, 1),
+        (2, 1, 2),
+    ]
     assert bootstrap.choose_tools("auto", "run", found, machine()).source == "path"
 
 

@@ -35,6 +35,26 @@ def analysis_packages():
     return packages
 
 
+def packages_of(env):
+    """Packages of an environment with versions, without its pip section."""
+    entries = yaml.safe_load((ROOT / "envs" / env).read_text())["dependencies"]
+    return dict(entry.partition("=")[::2] for entry in entries if isinstance(entry, str))
+
+
+def test_a_package_has_one_version_in_all_environments():
+    versions = {}
+    for env in sorted((ROOT / "envs").glob("*.yaml")):
+        for name, version in packages_of(env.name).items():
+            versions.setdefault(name, set()).add(version)
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+def test_database_environment_is_the_analysis_environment_with_the_tools_of_indexes():
+    extra = set(packages_of("databases.yaml")) - set(packages_of("analysis.yaml"))
+    assert extra == {"diamond", "kraken2", "minimap2"}
+    assert set(packages_of("analysis.yaml")) < set(packages_of("databases.yaml"))
+
+
 def test_analysis_environment_is_python_and_the_declared_dependencies():
     assert set(analysis_packages()) - {"python", "pip"} == declared()
 
