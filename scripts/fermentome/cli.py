@@ -1,7 +1,8 @@
-"""The command line: ``fermentome genomes``, ``fermentome table`` and ``fermentome lint``.
+"""The command line: ``fermentome genomes``, ``table``, ``lint`` and ``db``.
 
 The workflow does not need it. It opens the doors in the middle of the road: genomes and the
-tables of other tools, scored by the same catalogue and the same code.
+tables of other tools, scored by the same catalogue and the same code. ``fermentome db`` looks
+after the reference databases that all of them use.
 """
 
 import argparse
@@ -15,6 +16,7 @@ COMMANDS = {
     "genomes": "say which SCFA routes genomes, MAGs or proteomes carry",
     "table": "score the routes from a KO, EC or UniRef table of another tool",
     "lint": "check a catalogue",
+    "db": "get, build, check and carry reference databases",
 }
 
 
