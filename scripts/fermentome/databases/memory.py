@@ -1,0 +1,39 @@
+"""Memory that using a database takes, reckoned from the size of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["reckon_memory"]
+
+MEGABYTE = 1_000_000
+#: By engine: megabytes at rest, megabytes per megabyte of file, and the files that count, of which
+#: the first that is there is taken.
+_NEEDS: Mapping[str, tuple[int, float, tuple[str, ...]]] = {
+    # Measured with pysylph 0.1.3, see `fermentome.databases.taxonomic`.
+    "sylph": (500, 1.3, ("taxonomy.syldb",)),
+    # The hash table is read into memory as it is; see `fermentome.databases.kraken2_build`.
+    "kraken2": (1000, 1.05, ("hash.k2d",)),
+    # Rules index_proteins and search_reads.
+    "diamond": (1000, 10, ("proteins.faa.gz",)),
+    # 3.1 Gb of human genome, 0.9 GB packed, take 11 GB (rule index_host); an index is held as is.
+    "minimap2": (500, 15, ("host.fa.gz", "host.mmi")),
+}
+
+
+def reckon_memory(engine: str, sizes: Mapping[str, int]) -> int:
+    """Megabytes that an engine takes with a database.
+
+    Parameters
+    ----------
+    engine
+        ``sylph``, ``kraken2``, ``diamond`` or ``minimap2``.
+    sizes
+        Bytes of each file of the database, by name.
+
+    >>> reckon_memory("kraken2", {"hash.k2d": 8_000_000_000})
+    9400
+    """
+    rest, factor, names = _NEEDS[engine]
+    size = next((sizes[name] for name in names if name in sizes), 0)
+    return rest + round(factor * size / MEGABYTE)
