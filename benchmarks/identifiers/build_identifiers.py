@@ -124,7 +124,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     texts = [
         (options.catalogue / f"{name}.yaml").read_text(encoding="utf-8")
-        for name in ("families", "pathways")
+        for name in ("families", "pathways", "single_copy")
     ]
     names = read_names(options.package)
     rows = {

@@ -128,6 +128,8 @@ class Family:
         Gene symbols; empty where none is usual.
     uniprot_query
         Proposed query for members in UniProtKB, not executed; None where there is none.
+    no_query_because
+        Why UniProtKB cannot be asked for the members; empty for most.
     ec_because
         Why its EC numbers are not those of its orthologues or not of the type in its name; names
         the identifiers concerned. Empty for most.
@@ -150,6 +152,7 @@ class Family:
     note: str
     genes: tuple[str, ...] = ()
     uniprot_query: str | None = None
+    no_query_because: str = ""
     ec_because: str = ""
 
 
@@ -161,12 +164,15 @@ class SingleCopyFamily:
     ----------
     product_pattern
         Regular expression for product names of annotated proteins; see `names`.
+    uniprot_query
+        Proposed query for members in UniProtKB, not executed; None where there is none.
     """
 
     id: str
     gene: str
     name: str
     product_pattern: str
+    uniprot_query: str | None = None
 
     def names(self, product: str) -> bool:
         """Whether a product name, without accession and organism, is one of this family's."""
@@ -752,6 +758,7 @@ def _family(entry: Mapping[str, Any], default: Mapping[str, Any]) -> Family:
         note=entry.get("note", ""),
         genes=tuple(entry.get("genes", ())),
         uniprot_query=entry.get("uniprot_query"),
+        no_query_because=entry.get("no_query_because", ""),
         ec_because=entry.get("ec_because", ""),
     )
 

@@ -23,6 +23,7 @@ from fermentome.catalogue import (
     Step,
     load_catalogue,
 )
+from fermentome.databases.uniprot_query import Term, parse_query
 from fermentome.enzymes import (
     UNVERIFIED,
     Identifier,
@@ -97,6 +98,7 @@ def lint(files: CatalogueFiles, identifiers: Identifiers) -> list[Finding]:
         *_placed(files.families, _family_findings(catalogue, identifiers)),
         *_placed(files.pathways, _pathway_findings(catalogue, identifiers)),
         *_placed(files.pathways, _long_entries(files.pathways)),
+        *_placed(files.single_copy, _single_copy_findings(catalogue, identifiers)),
     ]
     return sorted(dict.fromkeys(findings), key=lambda finding: finding.severity)
 
@@ -141,6 +143,9 @@ def family_remarks(family: Family, identifiers: Identifiers) -> Iterator[Remark]
     yield from _source_remarks(family.sources, family.checked, identifiers)
     reactions = [source for source in family.sources if source.startswith("RHEA:")]
     yield from _reaction_remarks(reactions, family.ec, family.ec_because, identifiers)
+    yield from _query_remarks(family.uniprot_query, family.ec, identifiers)
+    if family.uniprot_query and family.no_query_because:
+        yield _error("has a uniprot_query and says in no_query_because that none can be; drop one")
 
 
 def orthologues(family: Family) -> list[str]:
@@ -326,6 +331,48 @@ def _reaction_remarks(
                 f"{reaction} is the reaction of {known.meaning()}, which is not among"
                 f" {', '.join(numbers)}; correct one of them, or say in ec_because why they differ"
             )
+
+
+def _single_copy_findings(
+    catalogue: Catalogue, identifiers: Identifiers
+) -> Iterator[tuple[str, Remark]]:
+    for family in catalogue.single_copy.values():
+        for remark in _query_remarks(family.uniprot_query, (), identifiers):
+            yield f"family {family.id!r}", remark
+
+
+def _query_remarks(
+    query: str | None, numbers: Collection[str], identifiers: Identifiers
+) -> Iterator[Remark]:
+    """A query must be readable, and ask for what the family is."""
+    if not query:
+        return
+    try:
+        terms = parse_query(query)
+    except CatalogueError as error:
+        yield _error(f"uniprot_query {error}")
+        return
+    for term in dict.fromkeys(terms):
+        if term.field == "ec":
+            yield from _query_ec_remarks(term, numbers, identifiers)
+        elif term.field == "xref" and term.value.startswith("pfam-"):
+            yield from _existence("pfam", term.value.removeprefix("pfam-"), identifiers)
+
+
+def _query_ec_remarks(
+    term: Term, numbers: Collection[str], identifiers: Identifiers
+) -> Iterator[Remark]:
+    if not term.negated and term.value not in numbers:
+        yield _error(
+            f"uniprot_query asks for EC {term.value}, which is not among the family's"
+            f" ({', '.join(numbers) or 'it has none'}); correct one of them"
+        )
+    elif term.negated and term.value in numbers:
+        yield _error(
+            f"uniprot_query leaves out EC {term.value}, which is the family's; correct one of them"
+        )
+    elif term.negated:
+        yield from _existence("ec", term.value, identifiers)
 
 
 def _shared_orthologues(catalogue: Catalogue) -> Iterator[tuple[str, Remark]]:
