@@ -2,13 +2,13 @@
 
 Which sequences are taken, from where and for what, stands in `selection.tsv`; how each mosaic is
 called and what its GC content is, in `genomes.tsv`. This script only fetches those sequences,
-joins them and writes `data/` and `PROVENANCE.tsv`. It needs Python 3.11 and nothing else.
+joins them and writes `data/` and `PROVENANCE.tsv`. It needs the Python of `make setup`.
 
     mkdir downloads
     pip download --no-deps --dest downloads carveme==1.6.6
     pip download --no-deps --no-binary humann --dest downloads humann==3.9
     (cd downloads && apt-get download metaphlan2-data=2.6.0+ds-4)
-    python3 example/build_example.py --downloads downloads --output example
+    .venv/bin/python example/build_example.py --downloads downloads --output example
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+from fermentome.databases.manifest import Source  # noqa: E402  (needs the path above)
+from fermentome.reference import describe_reference  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -349,23 +354,19 @@ def write_reference(
     write_gzip(folder / "proteins.faa.gz", fasta(records))
     header = ("protein", "family", "length_aa", "lineage", "source", "accession")
     write_table(folder / "proteins.tsv", header, table)
-    digests = {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        for name in ("proteins.faa.gz", "proteins.tsv")
-    }
-    sources = "".join(f"- {p.version}, {p.licence}\n" for p in PACKAGES.values())
-    (folder / "manifest.yaml").write_text(
-        "name: fermentome-example\n"
-        'version: "1"\n'
-        "kind: scfa_proteins\n"
-        "description: Demonstration only. A few hundred proteins for the embedded example; it\n"
-        "  misses most organisms and some families, and must not be used on real samples.\n"
-        "licence: Apache-2.0 AND MIT\n"
-        "sha256:\n"
-        + "".join(f"  {name}: {digest}\n" for name, digest in digests.items())
-        + "sources:\n"
-        + sources,
-        encoding="utf-8",
+    describe_reference(
+        folder,
+        name="fermentome-example",
+        version="1",
+        description="Demonstration only. A few hundred proteins for the embedded example; it misses"
+        " most organisms and some families, and must not be used on real samples.",
+        licence="Apache-2.0 AND MIT",
+        sources=[
+            Source(p.file_name, release=p.version, licence=p.licence, sha256=p.sha256)
+            for p in PACKAGES.values()
+        ],
+        tools={},
+        parameters={"proteins": "example/selection.tsv"},
     )
 
 

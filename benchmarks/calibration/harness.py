@@ -36,9 +36,16 @@ sys.path.insert(0, str(ROOT / "scripts"))
 sys.path.insert(0, str(ROOT / "benchmarks" / "real"))
 
 import pyrodigal  # noqa: E402  (needs the path above)
-import sources  # noqa: E402
+from build_reference import find_genomes  # noqa: E402
 
 from fermentome.catalogue import Catalogue, CatalogueFiles, load_catalogue  # noqa: E402
+from fermentome.databases.labels import read_tsv  # noqa: E402
+from fermentome.databases.proteomes import (  # noqa: E402
+    CODONS,
+    MIN_GENE_AA,
+    is_gene_file,
+    translate,
+)
 from fermentome.errors import FermentomeError  # noqa: E402
 from fermentome.lineage import RANKS, parse_lineage  # noqa: E402
 from fermentome.reference import read_fasta, read_reference  # noqa: E402
@@ -262,8 +269,8 @@ def encode(text: str) -> npt.NDArray[np.uint8]:
 
 def read_genomes(data: Path, threads: int) -> Genomes:
     """All genomes of the data folder with their genes; of coding sequences each is a contig."""
-    files = sources.find_genomes(data)
-    rows = sources.read_tsv(data / "truth" / "lineages.tsv")
+    files = find_genomes(data)
+    rows = read_tsv(data / "truth" / "lineages.tsv")
     genus = {row["genome"]: row["genus"] for row in rows}
     names = tuple(sorted(files))
     with ThreadPoolExecutor(threads) as pool:
@@ -279,10 +286,10 @@ def read_genomes(data: Path, threads: int) -> Genomes:
 def _read_genome(number: int, path: Path) -> tuple[tuple[npt.NDArray[np.uint8], ...], list[Gene]]:
     texts = [record.sequence.upper() for record in read_fasta(path)]
     genes = []
-    if path.name.endswith(sources.GENE_SUFFIXES):
+    if is_gene_file(path):
         for contig, text in enumerate(texts):
-            protein = sources.translate(text)
-            if len(protein) >= sources.MIN_GENE_AA and "*" not in protein:
+            protein = translate(text)
+            if len(protein) >= MIN_GENE_AA and "*" not in protein:
                 genes.append(Gene(number, contig, 0, len(text), protein))
     else:
         finder = pyrodigal.GeneFinder()
@@ -290,7 +297,7 @@ def _read_genome(number: int, path: Path) -> tuple[tuple[npt.NDArray[np.uint8], 
         for contig, text in enumerate(texts):
             for gene in finder.find_genes(text.encode()):
                 protein = gene.translate().rstrip("*")
-                if len(protein) >= sources.MIN_GENE_AA:
+                if len(protein) >= MIN_GENE_AA:
                     genes.append(Gene(number, contig, gene.begin - 1, gene.end, protein))
     return tuple(encode(text) for text in texts), genes
 
@@ -435,7 +442,7 @@ def draw_sources(
 
 
 CODONS_OF: dict[str, list[str]] = {}
-for _codon, _residue in sources.CODONS.items():
+for _codon, _residue in CODONS.items():
     CODONS_OF.setdefault(_residue, []).append(_codon)
 LOWEST_GC, HIGHEST_GC = 0.30, 0.65
 """GC content that back-translated genes aim at: the range of gut bacteria."""
@@ -771,7 +778,7 @@ class Bench:
         self.proteins = read_proteins(reference)
         key = [
             self.proteins.digest, repr(self.proteins.families), repr(settings),
-            sorted(sources.find_genomes(data)), METHOD,
+            sorted(find_genomes(data)), METHOD,
             sorted(f for f in self.proteins.families if self.catalogue.role(f) != "decoy"),
         ]  # fmt: skip
         self.key = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]

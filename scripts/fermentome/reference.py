@@ -1,16 +1,15 @@
 """Protein reference folders, and the cleaning of labelled proteins that fills them.
 
 A reference folder holds ``proteins.faa.gz`` (amino acids under opaque ids), ``proteins.tsv``
-(family, length, lineage and origin of each) and ``manifest.yaml`` (name, version and checksums).
-Reads are searched against the first, hits are read with the second, and the third says whether
-both are still what was built.
+(family, length, lineage and origin of each) and ``manifest.yaml`` (name, version and checksums;
+`fermentome.databases.manifest`). Reads are searched against the first, hits are read with the
+second, and the third says whether both are still what was built.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
 import io
 import statistics
 from collections import Counter, defaultdict
@@ -19,9 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
-from fermentome.errors import ReferenceFolderError
+from fermentome.databases.manifest import (
+    MANIFEST,
+    Manifest,
+    Source,
+    check_files,
+    read_manifest,
+    write_manifest,
+)
+from fermentome.errors import ManifestError, ReferenceFolderError
 
 __all__ = [
     "CleaningPolicy",
@@ -33,17 +38,20 @@ __all__ = [
     "SearchHit",
     "Verdict",
     "clean_labels",
+    "describe_reference",
     "read_fasta",
     "read_reference",
     "read_search_hits",
     "write_fasta",
+    "write_proteins",
     "write_reference",
 ]
 
-KIND = "scfa_proteins"
+KIND, ENGINE = "scfa_proteins", "diamond"
+#: What a search of reads takes at its blocks of 0.4 billion letters, whatever the reference's size.
+SEARCH_MEMORY_MB = 2500
 FASTA_NAME = "proteins.faa.gz"
 TABLE_NAME = "proteins.tsv"
-MANIFEST_NAME = "manifest.yaml"
 TABLE_COLUMNS = ("protein", "family", "length_aa", "lineage", "source", "accession")
 RANK_PREFIXES = ("d__", "p__", "c__", "o__", "f__", "g__", "s__")
 
@@ -91,7 +99,7 @@ class Reference:
     """A protein reference folder that passed every check of :func:`read_reference`."""
 
     folder: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     proteins: Mapping[str, ReferenceProtein]
 
     @property
@@ -204,31 +212,26 @@ def _write_records(
 # --- the folder -----------------------------------------------------------------------------------
 
 
-def write_reference(
-    folder: Path, proteins: Iterable[LabelledProtein], manifest: Mapping[str, Any]
-) -> None:
-    """Write a reference folder, byte-identical for the same proteins in any order.
+def write_proteins(folder: Path, proteins: Iterable[LabelledProtein]) -> None:
+    """Write FASTA and table of a reference, byte-identical for the same proteins in any order.
 
     Proteins are sorted by family, accession and sequence and get the ids ``P00001``, ``P00002``, …
 
     Parameters
     ----------
     folder
-        Created where it is missing; its three files are replaced.
+        Created where it is missing; its two files are replaced.
     proteins
         Members of all families. Accessions may repeat, ids do not.
-    manifest
-        At least ``name`` and ``version``; ``kind`` and ``sha256`` are added here.
 
     Raises
     ------
     ReferenceFolderError
-        If there is no protein, one is empty, a lineage is malformed or the manifest lacks a key.
+        If there is no protein, one is empty, or a lineage is malformed.
     """
-    missing = [key for key in ("name", "version") if not manifest.get(key)]
-    if missing:
-        raise ReferenceFolderError(f"{folder}: the manifest lacks {', '.join(missing)}; name both")
-    members = sorted(proteins, key=lambda p: (p.family, p.accession, p.sequence))
+    members = sorted(
+        proteins, key=lambda p: (p.family, p.accession, p.sequence, p.lineage, p.source)
+    )
     if not members:
         raise ReferenceFolderError(f"{folder}: no protein to write; expected at least one")
     rows = [
@@ -246,21 +249,69 @@ def write_reference(
         writer = csv.writer(out, delimiter="\t", lineterminator="\n")
         writer.writerow(TABLE_COLUMNS)
         writer.writerows(rows)
-    _write_manifest(folder, manifest)
 
 
-def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    content = dict(manifest)
-    content["kind"] = KIND
-    content["sha256"] = {name: sha256_of(folder / name) for name in (FASTA_NAME, TABLE_NAME)}
-    text = yaml.safe_dump(content, sort_keys=True, allow_unicode=True, width=96)
-    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+def write_reference(
+    folder: Path,
+    proteins: Iterable[LabelledProtein],
+    *,
+    name: str,
+    version: str,
+    description: str = "",
+    licence: str = "",
+    sources: Iterable[Source] = (),
+    tools: Mapping[str, str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Write a reference folder: FASTA, table (see `write_proteins`) and manifest.
+
+    Other files of the folder, such as the report of a build, become part of the database.
+
+    Raises
+    ------
+    ReferenceFolderError
+        If `write_proteins` refuses the proteins.
+    ManifestError
+        If name or version are not names, or the folder holds what a database cannot.
+    """
+    write_proteins(folder, proteins)
+    return describe_reference(
+        folder,
+        name=name,
+        version=version,
+        description=description,
+        licence=licence,
+        sources=sources,
+        tools=tools or {},
+        parameters=parameters or {},
+    )
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def describe_reference(
+    folder: Path,
+    *,
+    name: str,
+    version: str,
+    description: str,
+    licence: str,
+    sources: Iterable[Source],
+    tools: Mapping[str, str],
+    parameters: Mapping[str, Any],
+) -> Manifest:
+    """Write the manifest of a folder that holds FASTA and table."""
+    return write_manifest(
+        folder,
+        name=name,
+        version=version,
+        kind=KIND,
+        engine=ENGINE,
+        description=description,
+        licence=licence,
+        sources=sources,
+        tools=tools,
+        parameters=parameters,
+        memory_mb=SEARCH_MEMORY_MB,
+    )
 
 
 def read_reference(folder: Path, known_families: Iterable[str] | None = None) -> Reference:
@@ -284,15 +335,13 @@ def read_reference(folder: Path, known_families: Iterable[str] | None = None) ->
         If a file is missing or is not the one the manifest was written for, an id is repeated or
         stands in one file only, a length differs, a family is unknown, or a lineage is malformed.
     """
-    for name in (FASTA_NAME, TABLE_NAME, MANIFEST_NAME):
+    for name in (FASTA_NAME, TABLE_NAME, MANIFEST):
         if not (folder / name).is_file():
             raise ReferenceFolderError(
                 f"{folder}: {name} is missing; expected {FASTA_NAME}, {TABLE_NAME} and "
-                f"{MANIFEST_NAME}; build or fetch the reference again"
+                f"{MANIFEST}; build or fetch the reference again"
             )
-    manifest = _read_manifest(folder / MANIFEST_NAME)
-    for name in (FASTA_NAME, TABLE_NAME):
-        _check_sha256(folder / name, manifest["sha256"])
+    manifest = _read_manifest(folder)
     proteins = _read_table(folder / TABLE_NAME)
     if known_families is not None:
         _check_families(proteins, frozenset(known_families), folder / TABLE_NAME)
@@ -300,34 +349,27 @@ def read_reference(folder: Path, known_families: Iterable[str] | None = None) ->
     return Reference(folder, manifest, proteins)
 
 
-def _read_manifest(path: Path) -> Mapping[str, Any]:
+def _read_manifest(folder: Path) -> Manifest:
+    """The manifest of a folder, once every file in it is the one that was written."""
     try:
-        manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ReferenceFolderError(f"{path}: not YAML ({error})") from error
-    if not isinstance(manifest, dict):
-        raise ReferenceFolderError(f"{path}: expected keys and values, found {manifest!r:.60}")
-    if manifest.get("kind") != KIND:
+        manifest = read_manifest(folder)
+    except ManifestError as error:
         raise ReferenceFolderError(
-            f"{path}: kind is {manifest.get('kind')!r}, expected {KIND!r}; "
-            "this folder is not a protein reference"
-        )
-    absent = [key for key in ("name", "version", "sha256") if not manifest.get(key)]
-    if absent or not isinstance(manifest["sha256"], dict):
+            f"{error} (`fermentome db verify {folder}` tells more)"
+        ) from error
+    if manifest.kind != KIND:
         raise ReferenceFolderError(
-            f"{path}: expected name, version and sha256 (file: digest); "
-            f"missing or empty: {', '.join(absent) or 'sha256'}"
+            f"{folder / MANIFEST}: kind is {manifest.kind!r}, expected {KIND!r}; this folder"
+            " is not a protein reference: `fermentome db list` shows those of the store"
         )
+    for problem in check_files(folder, manifest):
+        # Files that the manifest does not know, such as an index made beside it, do no harm.
+        if problem.path.relative_to(folder).as_posix() in manifest.files:
+            raise ReferenceFolderError(
+                f"{problem.path}: {problem.what}; the file was changed or damaged since the"
+                f" database was built: `{problem.mend}`, or build it again"
+            )
     return manifest
-
-
-def _check_sha256(path: Path, recorded: Mapping[str, str]) -> None:
-    expected, found = recorded.get(path.name), sha256_of(path)
-    if found != expected:
-        raise ReferenceFolderError(
-            f"{path}: sha256 is {found}, the manifest says {expected}; the file was changed or "
-            "damaged since it was built: build or fetch the reference again"
-        )
 
 
 def _read_table(path: Path) -> dict[str, ReferenceProtein]:
@@ -467,6 +509,8 @@ class CleaningPolicy:
         hit must reach to be one of them.
     orphan_family
         How many other members a family has that a member must resemble one of them.
+    lengths
+        Length known of a family; stands for the median where no member is trusted.
     """
 
     min_length_ratio: float = 0.5
@@ -475,6 +519,7 @@ class CleaningPolicy:
     voters: int = 10
     near_best: float = 0.7
     orphan_family: int = 3
+    lengths: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -551,18 +596,18 @@ def clean_labels(
     fallen = _duplicates(proteins)
     fallen.update(_out_of_length([p for p in proteins if p.accession not in fallen], policy))
     sound = {name: p for name, p in by_accession.items() if name not in fallen}
-    scores = _scores(hits, by_accession, sound)
+    found = _read_hits(hits, by_accession, sound, policy.voters)
     sizes = Counter(protein.family for protein in sound.values())
     result = CleaningResult()
     for protein in proteins:
         reason, other = fallen.get(protein.accession, "kept"), ""
         if reason == "kept" and not protein.trusted:
-            of_protein = scores.get(protein.accession, {})
-            other = _dissenting_family(protein, _voters(of_protein, sound, policy))
+            scores = found.best.get(protein.accession, {})
+            other = _dissenting_family(protein, _voters(scores, sound, policy))
             if other:
                 reason = "mislabelled"
-            elif sizes[protein.family] > policy.orphan_family and not any(
-                sound[name].family == protein.family for name in of_protein
+            elif (
+                sizes[protein.family] > policy.orphan_family and protein.accession not in found.kin
             ):
                 reason = "orphan"
         result.verdicts.append(Verdict(protein, reason, other))
@@ -589,7 +634,12 @@ def _out_of_length(proteins: Sequence[LabelledProtein], policy: CleaningPolicy) 
         everyone[protein.family].append(len(protein.sequence))
         if protein.trusted:
             trusted[protein.family].append(len(protein.sequence))
-    medians = {f: statistics.median(trusted[f] or lengths) for f, lengths in everyone.items()}
+    medians = {
+        family: statistics.median(
+            trusted[family] or ([policy.lengths[family]] if family in policy.lengths else lengths)
+        )
+        for family, lengths in everyone.items()
+    }
     fallen = {}
     for protein in proteins:
         ratio = len(protein.sequence) / medians[protein.family]
@@ -605,13 +655,36 @@ class _Neighbour(NamedTuple):
     protein: LabelledProtein
 
 
-def _scores(
+@dataclass
+class _Hits:
+    """What a search says of sound proteins, without the hits themselves, which are millions.
+
+    `best` has the `most` best scores of each protein with others, `kin` the proteins that
+    resemble another of their own family.
+    """
+
+    most: int
+    best: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
+    kin: set[str] = field(default_factory=set)
+
+    def add(self, query: LabelledProtein, subject: LabelledProtein, bits: float) -> None:
+        if query.family == subject.family:
+            self.kin.add(query.accession)
+        scores = self.best[query.accession]
+        scores[subject.accession] = max(bits, scores.get(subject.accession, 0.0))
+        if len(scores) > self.most:
+            # Among equal ones the last by name goes, whatever the order in which they come.
+            del scores[max(scores, key=lambda name: (-scores[name], name))]
+
+
+def _read_hits(
     hits: Iterable[SearchHit],
     known: Mapping[str, LabelledProtein],
     sound: Mapping[str, LabelledProtein],
-) -> dict[str, dict[str, float]]:
-    """Best bit score of each sound protein with each other sound protein."""
-    scores: dict[str, dict[str, float]] = defaultdict(dict)
+    most: int,
+) -> _Hits:
+    """Hits of each sound protein with each other sound protein."""
+    found = _Hits(most)
     for hit in hits:
         for name in (hit.query, hit.subject):
             if name not in known:
@@ -620,16 +693,15 @@ def _scores(
                     "search exactly the proteins that are cleaned"
                 )
         if hit.query != hit.subject and hit.query in sound and hit.subject in sound:
-            of_query = scores[hit.query]
-            of_query[hit.subject] = max(hit.bits, of_query.get(hit.subject, 0.0))
-    return scores
+            found.add(sound[hit.query], sound[hit.subject], hit.bits)
+    return found
 
 
 def _voters(
     scores: Mapping[str, float], sound: Mapping[str, LabelledProtein], policy: CleaningPolicy
 ) -> list[_Neighbour]:
     """The neighbours that vote on a label, best first, ties by accession."""
-    ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[: policy.voters]
+    ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     return [
         _Neighbour(bits, sound[name])
         for name, bits in ranked

@@ -1,19 +1,19 @@
 """Protein reference folders and the cleaning of labels, on proteins made up here."""
 
 import gzip
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
-from fermentome.errors import ReferenceFolderError
+from fermentome.databases.manifest import Source, write_manifest
+from fermentome.errors import ManifestError, ReferenceFolderError
 from fermentome.reference import (
     CleaningPolicy,
     LabelledProtein,
     SearchHit,
     clean_labels,
+    describe_reference,
     read_fasta,
     read_reference,
     read_search_hits,
@@ -32,17 +32,13 @@ PROTEINS = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_reference(tmp_path / "ref", PROTEINS, MANIFEST)
+    write_reference(tmp_path / "ref", PROTEINS, **MANIFEST)
     return tmp_path / "ref"
 
 
 def seal(folder: Path) -> None:
     """Renew the checksums, so that a test reaches the checks behind them."""
-    path = folder / "manifest.yaml"
-    manifest = yaml.safe_load(path.read_text())
-    for name in manifest["sha256"]:
-        manifest["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    path.write_text(yaml.safe_dump(manifest))
+    describe_reference(folder, **MANIFEST, sources=(), tools={}, parameters={})
 
 
 # --- the folder -----------------------------------------------------------------------------------
@@ -63,11 +59,12 @@ def test_written_folder_reads_back_with_ids_in_order_of_family_and_accession(fol
     ]
     assert reference.families == {"but", "ack"}
     assert reference.median_length("but") == 3.5
-    assert reference.manifest["kind"] == "scfa_proteins"
+    assert (reference.manifest.kind, reference.manifest.engine) == ("scfa_proteins", "diamond")
+    assert reference.manifest.reference == "tiny@1"
 
 
 def test_same_proteins_in_another_order_give_the_same_bytes(folder, tmp_path):
-    write_reference(tmp_path / "again", reversed(PROTEINS), MANIFEST)
+    write_reference(tmp_path / "again", reversed(PROTEINS), **MANIFEST)
     for name in ("proteins.faa.gz", "proteins.tsv", "manifest.yaml"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
@@ -88,7 +85,7 @@ def test_missing_file_is_named(folder, name):
 @pytest.mark.parametrize("name", ["proteins.faa.gz", "proteins.tsv"])
 def test_changed_file_is_found_by_its_checksum(folder, name):
     content = bytearray((folder / name).read_bytes())
-    content[-1] ^= 1
+    content[-1] ^= 1  # one bit: the size is the same
     (folder / name).write_bytes(bytes(content))
     with pytest.raises(ReferenceFolderError, match=rf"{name}: sha256 is .* the manifest says"):
         read_reference(folder)
@@ -147,18 +144,53 @@ def test_table_with_another_header_is_refused(folder):
 
 
 def test_database_of_another_kind_is_refused(folder):
-    path = folder / "manifest.yaml"
-    path.write_text(path.read_text().replace("scfa_proteins", "taxonomy"))
+    for name in ("taxonomy.syldb", "lineages.tsv"):
+        (folder / name).write_text("something")
+    write_manifest(
+        folder, kind="taxonomy", engine="sylph", sources=(), tools={}, parameters={}, memory_mb=0,
+        **MANIFEST,
+    )  # fmt: skip
     with pytest.raises(ReferenceFolderError, match="kind is 'taxonomy'"):
         read_reference(folder)
 
 
 def test_nothing_is_written_for_no_protein_or_no_name(tmp_path):
     with pytest.raises(ReferenceFolderError, match="no protein"):
-        write_reference(tmp_path / "ref", [], MANIFEST)
-    with pytest.raises(ReferenceFolderError, match="lacks version"):
-        write_reference(tmp_path / "ref", PROTEINS, {"name": "tiny"})
+        write_reference(tmp_path / "ref", [], **MANIFEST)
     assert not (tmp_path / "ref").exists()
+    with pytest.raises(ManifestError, match="name"):
+        write_reference(tmp_path / "ref", PROTEINS, name="", version="1")
+
+
+def test_manifest_edited_by_hand_is_refused_with_the_command_that_tells_more(folder):
+    path = folder / "manifest.yaml"
+    path.write_text(path.read_text().replace("CC0-1.0", "MIT"))
+    with pytest.raises(ReferenceFolderError, match="was edited .*`fermentome db verify"):
+        read_reference(folder)
+
+
+def test_files_beside_the_database_do_no_harm_and_recorded_ones_must_be_there(folder):
+    (folder / "proteins.dmnd").write_text("an index")
+    assert len(read_reference(folder).proteins) == 3
+    (folder / "families.tsv").write_text("family\n")
+    seal(folder)
+    (folder / "families.tsv").unlink()
+    with pytest.raises(
+        ReferenceFolderError, match=r"families.tsv: is missing.*fermentome db fetch"
+    ):
+        read_reference(folder)
+
+
+def test_manifest_says_what_the_reference_was_made_from(tmp_path):
+    source = Source("thl.faa", licence="CC0-1.0", sha256="0" * 64, size=3)
+    manifest = write_reference(
+        tmp_path, PROTEINS, **MANIFEST, sources=[source], tools={"diamond": "2.1.3"},
+        parameters={"dereplicate": 95.0},
+    )  # fmt: skip
+    assert read_reference(tmp_path).manifest == manifest
+    assert manifest.sources == (source,)
+    assert (manifest.tools, manifest.parameters) == ({"diamond": "2.1.3"}, {"dereplicate": 95.0})
+    assert manifest.memory_mb > 0
 
 
 def test_median_length_of_an_absent_family_is_an_error(folder):
@@ -289,6 +321,14 @@ def test_length_is_judged_by_trusted_members_where_there_are_any():
     assert found == {"a": "fragment", "b": "fragment", "c": "fragment", "d": "kept", "e": "kept"}
 
 
+def test_known_length_stands_in_where_no_member_is_trusted():
+    proteins = [protein(name, "mmct12S", 80) for name in "abc"] + [protein("e", "mmct12S", 510)]
+    known = CleaningPolicy(lengths={"mmct12S": 500})
+    assert reasons(proteins, policy=known)["a"] == "fragment"
+    proteins.append(protein("d", "mmct12S", 80, trusted=True))
+    assert reasons(proteins, policy=known)["e"] == "too_long"
+
+
 def test_family_with_a_long_form_keeps_it():
     proteins = [protein("a", "pta", 330), protein("b", "pta", 330), protein("c", "pta", 714)]
     assert reasons(proteins)["c"] == "too_long"
@@ -318,6 +358,25 @@ def test_order_of_proteins_and_hits_changes_no_verdict():
     proteins = [protein("x", "mmdA"), protein("m", "mmdA"), protein("p", "pccB")]
     hits = [hit("x", "m", 400), hit("x", "p", 500), hit("x", "p", 300), hit("p", "m", 200)]
     assert reasons(proteins, hits) == reasons(proteins[::-1], hits[::-1])
+
+
+def test_only_the_best_voters_count_in_whatever_order_they_come():
+    proteins = [protein("x", "mmdA"), protein("m", "mmdA")]
+    proteins += [protein(name, "pccB") for name in "abcd"]
+    hits = [hit("x", name, 400) for name in "abcd"] + [hit("x", "m", 100), hit("x", "m", 500)]
+    # Of two voters one is the better m, the other the first of four equal ones.
+    two = CleaningPolicy(voters=2)
+    for order in (hits, hits[::-1]):
+        assert reasons(proteins, order, two)["x"] == "kept"
+        assert reasons(proteins, order)["x"] == "mislabelled"
+
+
+def test_kin_counts_even_where_it_is_no_voter():
+    family = [protein(name, "bcd") for name in "abcd"]
+    near = [protein(name, "decoy") for name in "pq"] + [protein(name, "thl") for name in "rs"]
+    hits = [hit("x", name, 500) for name in "pqrs"] + [hit("x", "a", 400)]
+    found = reasons([*family, *near, protein("x", "bcd")], hits, CleaningPolicy(voters=4))
+    assert found["x"] == "kept"
 
 
 def test_no_protein_gives_no_verdict():
