@@ -1,4 +1,4 @@
-"""Species profile of a sample with sylph.
+"""Species profile of a sample: what both engines share, and sylph.
 
 sylph compares k-mers of the reads with those of reference genomes and corrects the identity
 for coverage (Shaw & Yu 2024, doi:10.1038/s41587-024-02412-y). It says which share of the
@@ -10,8 +10,8 @@ import math
 import os
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +34,7 @@ from fermentome.flow import (
 from fermentome.lineage import (
     RANKS,
     deepest_rank,
+    find_lineage,
     format_lineage,
     genome_key,
     is_genome_file,
@@ -69,7 +70,11 @@ class TaxonAbundance:
     coverage
         Mean depth over the genomes of the species; NaN for `UNCLASSIFIED`.
     ani
-        Identity to the closest reference genome, per cent; NaN for `UNCLASSIFIED`.
+        Identity to the closest reference genome, per cent; NaN for `UNCLASSIFIED`, and where the
+        engine states none (kraken2).
+    reads
+        Its share of the reads as a number, mates counted singly; None where not known. See
+        `count_reads`.
     """
 
     taxon: str
@@ -79,6 +84,26 @@ class TaxonAbundance:
     sequence_abundance: float
     coverage: float
     ani: float
+    reads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What an engine says of a sample that has reads.
+
+    Attributes
+    ----------
+    species
+        Most abundant first, the unclassified rest last.
+    limit
+        Smallest share of the reads at which a species of the database would be seen.
+    notes
+        What was estimated otherwise than it should be, for want of a file of the database.
+    """
+
+    species: Sequence[TaxonAbundance]
+    limit: float = 0.0
+    notes: Sequence[str] = ()
 
 
 def list_genomes(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Path]:
@@ -140,7 +165,7 @@ def build_database(
     ReferenceFolderError
         If a file is damaged, not FASTA, or holds no sequence.
     """
-    missing = sorted(genomes.keys() - lineages.keys())
+    missing = sorted(name for name in genomes if find_lineage(name, lineages) is None)
     if missing:
         raise LineageError(
             f"{len(missing)} of {len(genomes)} genomes have no row in the lineage table, the"
@@ -149,11 +174,11 @@ def build_database(
     sketcher = pysylph.Sketcher(c=subsampling, k=KMER)
     sketches = []
     for name in sorted(genomes):
-        sketches.append(sketcher.sketch_genome(name, _contigs(genomes[name])))
+        sketches.append(sketcher.sketch_genome(name, read_contigs(genomes[name])))
     pysylph.Database(sketches).dump(os.fspath(output))
 
 
-def _contigs(path: Path) -> list[str]:
+def read_contigs(path: Path) -> list[str]:
     """Sequences of a genome; one at least, and all of them read before any is used.
 
     Raises
@@ -385,12 +410,13 @@ def summarise_species(
     """
     rows: dict[tuple[str, ...], list[tuple[float, float, float, float]]] = defaultdict(list)
     for name, cells, reads, coverage, ani in genomes:
-        if name not in lineages:
+        lineage = find_lineage(name, lineages)
+        if lineage is None:
             raise LineageError(
                 f"genome {name!r} of the taxonomic database has no row in the lineage table;"
                 " database and lineage table belong to different releases"
             )
-        rows[lineages[name]].append((cells, reads, coverage, ani))
+        rows[lineage].append((cells, reads, coverage, ani))
     known = min(sum(values[1] for group in rows.values() for values in group), 1.0)
     known = 1.0 if known > 1 - ROUNDING else known
     species = [
@@ -430,6 +456,30 @@ def detectable_abundance(bases: int, genome_size: float) -> float:
     return min(1.0, DETECTABLE_COVERAGE * genome_size / bases) if bases else 1.0
 
 
+def profile_with_sylph(
+    flow: SampleFlow,
+    paired: Paths,
+    single: Paths,
+    database: str | os.PathLike[str],
+    lineages_path: str | os.PathLike[str],
+    minimum_ani: float,
+    minimum_kmers: int,
+) -> Profile:
+    """Profile of a sample that has reads; parameters as in `profile_reads`."""
+    reference = load_database(database)
+    species = profile_reads(
+        paired if flow.paired_fragments else [],
+        single if flow.single_fragments else [],
+        reference,
+        read_lineages(lineages_path),
+        minimum_ani,
+        minimum_kmers,
+    )
+    return Profile(species, detectable_abundance(flow.clean_bases, median_genome_size(reference)))
+
+
+# Both engines --------------------------------------------------------------------------------
+
 TAXONOMY_COLUMNS = (
     "sample",
     "taxon",
@@ -437,71 +487,91 @@ TAXONOMY_COLUMNS = (
     "lineage",
     "relative_abundance",
     "sequence_abundance",
+    "reads",
     "coverage",
     "ani",
     "database",
 )
 
 
-def profile_sample(
+def count_reads(species: Sequence[TaxonAbundance], reads: int) -> list[TaxonAbundance]:
+    """Turn shares of the reads into numbers that add up to all reads.
+
+    Parameters
+    ----------
+    species
+        Rows whose `sequence_abundance` adds up to 1.
+    reads
+        Clean reads of the sample.
+
+    Notes
+    -----
+    Every number is rounded down; what is missing goes to those that lost most.
+    """
+    exact = [row.sequence_abundance * reads for row in species]
+    numbers = [math.floor(value) for value in exact]
+    lost = sorted(range(len(exact)), key=lambda n: (numbers[n] - exact[n], n))
+    for position in lost[: max(0, reads - sum(numbers))]:
+        numbers[position] += 1
+    return [replace(row, reads=number) for row, number in zip(species, numbers, strict=True)]
+
+
+def write_profile(
     flow_path: str | os.PathLike[str],
-    paired: Paths,
-    single: Paths,
-    database: str | os.PathLike[str],
-    lineages_path: str | os.PathLike[str],
-    minimum_ani: float,
-    minimum_kmers: int,
+    profile: Callable[[SampleFlow], Profile],
+    database: str,
     low_depth_abundance: float,
     table_path: str | os.PathLike[str],
     status_path: str | os.PathLike[str],
 ) -> None:
-    """Profile the species of a sample, from files to files.
+    """Profile the species of a sample with an engine, and write table and status.
 
     Parameters
     ----------
     flow_path
         Counts of the sample, see `fermentome.flow`.
+    profile
+        The engine; called for a sample that has reads.
+    database
+        Name of the database, for the table.
     low_depth_abundance
         The sample is marked ``low_depth`` if species below this share of the reads would
-        be missed, see `detectable_abundance`.
+        be missed, see `Profile.limit`.
     table_path, status_path
-        Species table and status to write; the other parameters as in `profile_reads`.
+        Species table and status to write.
 
     Notes
     -----
     An empty sample has no row; a failed one has one row of NA.
     """
     flow = read_flow(flow_path)
-    sample, name = flow.sample, Path(database).name
     species: list[TaxonAbundance] = []
     if flow.status == FAILED:
         nan = float("nan")
         species = [TaxonAbundance(UNCLASSIFIED, UNCLASSIFIED, "", nan, nan, nan, nan)]
-        status = not_run(sample, "taxonomy")
+        status = not_run(flow.sample, "taxonomy")
     elif flow.status == EMPTY:
-        status = StageStatus(sample, "taxonomy", EMPTY, "no clean reads", 0, 0)
+        status = StageStatus(flow.sample, "taxonomy", EMPTY, "no clean reads", 0, 0)
     else:
-        reference = load_database(database)
-        species = profile_reads(
-            paired if flow.paired_fragments else [],
-            single if flow.single_fragments else [],
-            reference,
-            read_lineages(lineages_path),
-            minimum_ani,
-            minimum_kmers,
+        found = profile(flow)
+        species = count_reads(found.species, flow.clean_reads)
+        status = taxonomy_status(
+            flow, species, found.limit, low_depth_abundance, "; ".join(found.notes)
         )
-        limit = detectable_abundance(flow.clean_bases, median_genome_size(reference))
-        status = taxonomy_status(flow, species, limit, low_depth_abundance)
     write_table(
         table_path,
         TAXONOMY_COLUMNS,
-        ({"sample": sample, **asdict(row), "database": name} for row in species),
+        ({"sample": flow.sample, **asdict(row), "database": database} for row in species),
     )
     write_statuses(status_path, [status])
 
 
 def taxonomy_status(
-    flow: SampleFlow, species: Sequence[TaxonAbundance], limit: float, low_depth_abundance: float
+    flow: SampleFlow,
+    species: Sequence[TaxonAbundance],
+    limit: float,
+    low_depth_abundance: float,
+    note: str = "",
 ) -> StageStatus:
     """Status of the taxonomic profile of a sample that has reads.
 
@@ -511,11 +581,14 @@ def taxonomy_status(
         See `detectable_abundance`.
     low_depth_abundance
         Largest limit of a sample that is deep enough.
+    note
+        What else is to be said.
     """
     classified = round((1 - species[-1].sequence_abundance) * flow.clean_reads)
     if limit <= low_depth_abundance:
-        return StageStatus(flow.sample, "taxonomy", OK, "", flow.clean_reads, classified)
+        return StageStatus(flow.sample, "taxonomy", OK, note, flow.clean_reads, classified)
     reason = f"too few reads: species below {limit:.2g} of the reads are missed"
     if len(species) == 1:
         reason += "; that none was found does not mean that none is there"
+    reason += f"; {note}" if note else ""
     return StageStatus(flow.sample, "taxonomy", LOW_DEPTH, reason, flow.clean_reads, classified)

@@ -11,8 +11,10 @@ from fermentome.lineage import parse_lineage
 from fermentome.taxonomy import (
     UNCLASSIFIED,
     ErrorCounter,
+    TaxonAbundance,
     ani_tolerance,
     build_database,
+    count_reads,
     detectable_abundance,
     list_genomes,
     load_database,
@@ -256,3 +258,21 @@ def test_error_rate_of_reads_is_the_mean_over_bases_of_what_the_qualities_say():
 
 def test_no_read_has_no_error_rate():
     assert ErrorCounter().rate() == 0
+
+
+def shares(*values):
+    return [TaxonAbundance(str(n), "", "", 0.0, value, 0.0, 0.0) for n, value in enumerate(values)]
+
+
+def test_numbers_of_reads_add_up_to_all_reads():
+    # 3.33 each: one read is over and goes to the first; 2.5 and 7.5 leave one, for the first again.
+    assert [row.reads for row in count_reads(shares(1 / 3, 1 / 3, 1 / 3), 10)] == [4, 3, 3]
+    assert [row.reads for row in count_reads(shares(0.25, 0.75), 10)] == [3, 7]
+    assert [row.reads for row in count_reads(shares(1.0, 0.0), 7)] == [7, 0]
+
+
+def test_status_says_what_was_estimated_otherwise():
+    rows = summarise_species([], {})
+    assert taxonomy_status(flow(10**9), rows, 0.0, 0.01, "no sizes").reason == "no sizes"
+    shallow = taxonomy_status(flow(10**6), rows, 0.5, 0.01, "no sizes")
+    assert (shallow.status, shallow.reason.endswith("; no sizes")) == ("low_depth", True)
