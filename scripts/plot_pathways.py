@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from fermentome.figures import plot_pathways
 from fermentome.logs import log_to
+from fermentome.unserved import Limits
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -12,5 +13,7 @@ with log_to(snakemake.log[0]):
     plot_pathways(
         table_path=snakemake.input.table,
         status_path=snakemake.input.status,
+        unserved_path=snakemake.input.unserved,
+        limits=Limits(**snakemake.params.limits),
         outputs=(snakemake.output.png, snakemake.output.svg),
     )

@@ -18,6 +18,7 @@ with log_to(snakemake.log[0]):
         ambiguous_path=snakemake.input.ambiguous,
         taxonomy_path=snakemake.input.get("taxonomy") or None,
         phenotypes_path=snakemake.input.get("phenotypes") or None,
+        unserved_path=snakemake.input.unserved,
         proteins_path=snakemake.input.proteins,
         catalogue_files=CatalogueFiles(*snakemake.input.catalogue, *snakemake.input.schemas),
         rule=ScoringRule(**snakemake.params.scoring),

@@ -28,10 +28,15 @@ IN_PERCENT = "in percent"
 #: What a protein reference and a catalogue folder hold at least.
 REFERENCE_FILES = ("manifest.yaml", "proteins.faa.gz", "proteins.tsv")
 CATALOGUE_FILES = ("families.yaml", "pathways.yaml", "single_copy.yaml")
+#: What each engine takes as its database.
+SYLPH_SUFFIX = ".syldb"
+KRAKEN2_FILES = ("hash.k2d", "opts.k2d", "taxo.k2d")
 
 
 def check_configuration(
-    config: Mapping[str, Any], base_directory: str | os.PathLike[str] = "."
+    config: Mapping[str, Any],
+    base_directory: str | os.PathLike[str] = ".",
+    pending: Sequence[str] = (),
 ) -> None:
     """Check that the configured references exist and that keys do not contradict each other.
 
@@ -41,6 +46,8 @@ def check_configuration(
         The configuration, valid by its schema and with every default filled in.
     base_directory
         Where relative paths start: the working directory.
+    pending
+        Keys that name databases which are still to be fetched: these cannot be looked at.
 
     Raises
     ------
@@ -54,7 +61,7 @@ def check_configuration(
         *_taxonomy_mistakes(config["taxonomy"], base),
         *_function_mistakes(config["function"], base),
     ]
-    _refuse(mistakes)
+    _refuse([line for line in mistakes if line.partition(",")[0] not in pending])
 
 
 def _refuse(mistakes: Sequence[str]) -> None:
@@ -279,13 +286,20 @@ def _shown(value: object) -> str:
 def _taxonomy_mistakes(taxonomy: Mapping[str, Any], base: str) -> list[str]:
     database, genomes = taxonomy["database"], taxonomy["genomes"]
     lineages = taxonomy["lineages"]
+    kraken2 = taxonomy["classifier"] == "kraken2"
     mistakes = []
     if database and genomes:
         mistakes.append(
             f"taxonomy.database, {database!r}: taxonomy.genomes is given too, {genomes!r}. Hint:"
             f" keep the ready database or the folder of genomes, and set the other to null."
         )
-    if (database or genomes) and not lineages:
+    if kraken2 and genomes:
+        mistakes.append(
+            f"taxonomy.genomes, {genomes!r}: only a sylph database is made from genomes here. Hint:"
+            " make one for kraken2 with `fermentome db build kraken2` and give it as"
+            " taxonomy.database, or set taxonomy.classifier to sylph."
+        )
+    if (database or genomes) and not (lineages or kraken2):
         mistakes.append(
             "taxonomy.lineages, null: the genomes of the taxonomy have no names without it. Hint:"
             f" give a TSV with the columns genome and lineage; {MANUAL} shows one."
@@ -295,11 +309,41 @@ def _taxonomy_mistakes(taxonomy: Mapping[str, Any], base: str) -> list[str]:
             f"taxonomy.lineages, {lineages!r}: there is nothing to name without taxonomy.database"
             " or taxonomy.genomes. Hint: give one of them, or set lineages to null."
         )
-    mistakes += _file_mistakes("taxonomy.database", database, base)
+    mistakes += _database_mistakes(database, kraken2, base)
     mistakes += _folder_mistakes("taxonomy.genomes", genomes, (), base)
     mistakes += _file_mistakes("taxonomy.lineages", lineages, base)
     mistakes += _file_mistakes("taxonomy.phenotypes", taxonomy["phenotypes"], base)
+    mistakes += _file_mistakes("taxonomy.genome_sizes", taxonomy["genome_sizes"], base)
     return mistakes
+
+
+def _database_mistakes(database: str | None, kraken2: bool, base: str) -> list[str]:
+    """Check that the taxonomic database is one of the engine that is to read it."""
+    if database is None:
+        return []
+    key = "taxonomy.database"
+    path = os.path.join(base, database)
+    is_kraken2 = os.path.isfile(os.path.join(path, KRAKEN2_FILES[0]))
+    if kraken2 and os.path.isfile(path):
+        kind = "a sylph database" if path.endswith(SYLPH_SUFFIX) else "a file"
+        return [
+            f"{key}, {database!r}: is {kind}; expected the folder of a kraken2 database"
+            f" ({', '.join(KRAKEN2_FILES)}). Hint: give that folder, or set taxonomy.classifier to"
+            " sylph."
+        ]
+    if kraken2:
+        return _folder_mistakes(key, database, KRAKEN2_FILES, base)
+    if is_kraken2:
+        return [
+            f"{key}, {database!r}: is the folder of a kraken2 database; expected one of sylph"
+            f" ({SYLPH_SUFFIX}). Hint: set taxonomy.classifier to kraken2."
+        ]
+    if not os.path.isdir(path) and not path.endswith(SYLPH_SUFFIX):
+        return [
+            f"{key}, {database!r}: expected a path that ends in {SYLPH_SUFFIX} or null. Hint:"
+            f" {MANUAL} describes it."
+        ]
+    return _file_mistakes(key, database, base)
 
 
 def _function_mistakes(function: Mapping[str, Any], base: str) -> list[str]:

@@ -1,12 +1,10 @@
 """Figures of a run: what became of the reads, species, pathways, carriers.
 
-Colours are those of Okabe & Ito (2008, https://jfly.uni-koeln.de/color/), which people with
-colour vision deficiency can tell apart; hatching and marker shapes say the same in black and
-white. The same tables give the same bytes.
+Beside each sample stands what the databases did not serve of it, see
+`fermentome.unserved_figure`.
 """
 
 import math
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,20 +13,51 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from fermentome.assign import UNASSIGNED
+from fermentome.drawing import (
+    BLACK,
+    BLUE,
+    GREY,
+    LIGHT_GREY,
+    ORANGE,
+    STRIP_LINE,
+    STYLE,
+    VERMILION,
+    AnyPath,
+    Row,
+    bar_height,
+    below,
+    grid_with_sides,
+    label_samples,
+    looks_of,
+    message_figure,
+    part_legend,
+    sample_marks,
+    save,
+    shorten,
+    spread,
+    stacked_bars,
+    strips_and_panels,
+    tick,
+)
 from fermentome.evidence import COMMUNITY
-from fermentome.flow import EMPTY, FAILED, LOW_DEPTH, STATUS_COLUMNS
+from fermentome.flow import FAILED, STATUS_COLUMNS
 from fermentome.tables import parse_number, read_table
 from fermentome.taxonomy import UNCLASSIFIED
+from fermentome.unserved import Limits
+from fermentome.unserved_figure import (
+    BESIDE,
+    Unserved,
+    draw_distribution,
+    draw_sides,
+    draw_strip,
+    read_unserved_shares,
+    side_handles,
+)
 
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-GREY, LIGHT_GREY = "#999999", "#DDDDDD"
-PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
-HATCHES = ("", "///", "...", "\\\\\\", "xx", "--", "++", "oo", "||", "**")
 CALL_MARKERS = {"present": "o", "indeterminate": "D", "absent": "x", "below_detection": "v"}
 CALL_COLOURS = {
     "present": BLUE,
@@ -36,129 +65,18 @@ CALL_COLOURS = {
     "absent": BLACK,
     "below_detection": GREY,
 }
-
 MOST_SAMPLES_APART = 12
 """Up to this many samples have a panel of their own; more are drawn as a distribution."""
-MOST_HEIGHT = 20.0
-"""Inches; a picture must fit into memory whatever the number of samples."""
 MOST_TAXA = 12
 MOST_GENERA = 6
-MOST_NAME = 28
 MAIN_PRODUCTS = ("acetate", "butyrate", "propionate")
 """Drawn in the figure of carriers even where no route to them is present."""
 
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 9,
-    "axes.linewidth": 0.6,
-    "hatch.linewidth": 0.5,
-    "savefig.dpi": 200,
-    "svg.hashsalt": "fermentome",
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-}
-"""``text.parse_math`` is off because a name with two dollar signs is a name, not a formula."""
-
-Row = Mapping[str, str]
-
-
-def shorten(name: str, width: int = MOST_NAME) -> str:
-    """Name of at most `width` characters, cut in the middle: names often differ at their ends.
-
-    >>> shorten("sample_of_a_long_project_L001", 16)
-    'sampl…oject_L001'
-    """
-    if len(name) <= width:
-        return name
-    tail = (2 * width) // 3
-    return name[: width - 1 - tail] + "…" + name[-tail:]
-
-
-def save(figure: Figure, outputs: Sequence[str | os.PathLike[str]]) -> None:
-    """Write a figure to PNG and SVG, free of dates."""
-    for path in outputs:
-        dated = {"Date": None} if os.fspath(path).endswith(".svg") else {"Software": None}
-        figure.savefig(path, metadata=dated, bbox_inches="tight", pad_inches=0.08)
-
-
-def panel_grid(
-    lines: int, columns: int, width: float, heights: Sequence[float], between: float
-) -> tuple[Figure, Any]:
-    """Figure of panels of given sizes, inches, whose labels lie around it.
-
-    Matplotlib's own layout solvers differ in the last digits from run to run, so the panels
-    are put in place here, and what lies around them is kept when the figure is saved.
-
-    Parameters
-    ----------
-    between
-        Height left between two lines of panels, for titles and axes.
-
-    Returns
-    -------
-    figure, panels
-        The panels as an array of shape (lines, columns); lines share axes where there are
-        several columns.
-    """
-    total = sum(heights) + between * (lines - 1)
-    figure = Figure(figsize=(columns * width + 0.12 * (columns - 1), total))
-    panels = figure.subplots(
-        lines, columns, sharex=columns > 1 or lines == 1, sharey=columns > 1, squeeze=False,
-        gridspec_kw={
-            "left": 0, "right": 1, "bottom": 0, "top": 1,
-            "wspace": 0.12 / width, "hspace": between / (sum(heights) / lines),
-            "height_ratios": list(heights),
-        },
-    )  # fmt: skip
-    return figure, panels
-
-
-def below(figure: Figure, distance: float, text: str) -> None:
-    """Write a line of text `distance` inches below the panels of a figure."""
-    figure.text(0.5, -distance / figure.get_figheight(), text, ha="center", va="center")
-
-
-def message_figure(text: str) -> Figure:
-    """Figure that says why there is nothing to draw."""
-    figure = Figure(figsize=(5, 1.2))
-    figure.text(0.5, 0.5, text, ha="center", va="center")
-    return figure
-
-
-def sample_marks(status: Sequence[Row], stage: str) -> dict[str, str]:
-    """Mark of each sample that is not plainly ok at a stage, to stand behind its name."""
-    words = {EMPTY: "empty", FAILED: "failed", LOW_DEPTH: "low depth"}
-    return {
-        row["sample"]: words[row["status"]]
-        for row in status
-        if row["stage"] == stage and row["status"] in words
-    }
-
-
-def bar_height(samples: int) -> float:
-    """Height, inches, of a figure with one horizontal bar per sample, at most `MOST_HEIGHT`."""
-    return 1.1 + min(0.26 * max(samples, 2), MOST_HEIGHT)
-
-
-def label_samples(axes: Axes, samples: Sequence[str], marks: Mapping[str, str]) -> None:
-    """Put the names of samples, with their marks, on the vertical axis, first on top."""
-    names = [
-        shorten(sample) + (f" ({marks[sample]})" if sample in marks else "") for sample in samples
-    ]
-    # Bars that are too thin for their names keep their order, which is that of the tables.
-    size = min(8.0, 72 * MOST_HEIGHT / max(len(samples), 1))
-    axes.set_yticks(range(len(samples)), names if size >= 3 else [""] * len(samples))
-    axes.set_ylim(len(samples) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0, labelsize=size)
-
 
 def plot_reads(
-    table_path: str | os.PathLike[str],
+    table_path: AnyPath,
     has_host: bool,
-    outputs: Sequence[str | os.PathLike[str]],
+    outputs: Sequence[AnyPath],
 ) -> None:
     """Draw the reads of each sample: trimmed away, of the host, clean.
 
@@ -214,45 +132,14 @@ def plot_reads(
         save(figure, outputs)
 
 
-def stacked_bars(
-    axes: Axes,
-    samples: Sequence[str],
-    shares: Mapping[str, Mapping[str, float]],
-    looks: Mapping[str, tuple[str, str]],
-) -> None:
-    """Horizontal stacked bars.
-
-    Parameters
-    ----------
-    shares
-        By part, then by sample.
-    looks
-        Colour and hatch of each part, in the order of drawing.
-    """
-    left = np.zeros(len(samples))
-    for part, (colour, hatch) in looks.items():
-        values = np.array([shares[part].get(sample, 0.0) for sample in samples])
-        axes.barh(
-            range(len(samples)), values, left=left, color=colour, hatch=hatch,
-            edgecolor=BLACK, linewidth=0.4, label=shorten(part, 40),
-        )  # fmt: skip
-        left += values
-
-
-def looks_of(parts: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """A colour and a hatch for each part; no two parts share both."""
-    return {
-        part: (PALETTE[i % len(PALETTE)], HATCHES[(i + i // len(PALETTE)) % len(HATCHES)])
-        for i, part in enumerate(parts)
-    }
-
-
 def plot_taxa(
-    table_path: str | os.PathLike[str],
-    status_path: str | os.PathLike[str],
-    outputs: Sequence[str | os.PathLike[str]],
+    table_path: AnyPath,
+    status_path: AnyPath,
+    unserved_path: AnyPath,
+    limits: Limits,
+    outputs: Sequence[AnyPath],
 ) -> None:
-    """Draw the most abundant species of each sample and the unclassified share.
+    """Draw the most abundant species of each sample, and what the databases did not serve.
 
     Parameters
     ----------
@@ -260,9 +147,15 @@ def plot_taxa(
         Joined table of taxa.
     status_path
         Ledger.
+    unserved_path
+        Joined table of unserved shares.
+    limits
+        Limits of these.
     outputs
         PNG and SVG.
     """
+    unserved = read_unserved_shares(unserved_path, limits)
+    columns = unserved.known(BESIDE)
     rows = read_table(table_path)
     status = read_table(status_path, STATUS_COLUMNS)
     samples = list(dict.fromkeys(row["sample"] for row in status))
@@ -283,29 +176,31 @@ def plot_taxa(
         looks["other species"] = (GREY, "")
     looks[UNCLASSIFIED] = ("#FFFFFF", "")
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7, max(bar_height(len(samples)), 0.6 + 0.17 * len(looks))))
-        axes = figure.subplots()
+        height = max(bar_height(len(samples)), 0.6 + 0.17 * (len(looks) + 4)) - 0.5
+        figure, panels = grid_with_sides(5.4, [height], 0, len(columns))
+        axes, *sides = panels[0]
         stacked_bars(axes, samples, shares, looks)
+        draw_sides(sides, samples, unserved, columns)
         label_samples(axes, samples, sample_marks(status, "taxonomy"))
         axes.set_xlim(0, 1)
         axes.set_xlabel("relative abundance (share of cells; unclassified = not in the database)")
         axes.set_title("Species", loc="left")
-        legend = axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
-        for text, part in zip(legend.get_texts(), looks, strict=True):
-            text.set_fontstyle("italic" if part in shown else "normal")
+        part_legend(panels[0][-1], looks, shown, side_handles(unserved, columns))
         save(figure, outputs)
 
 
 def plot_pathways(
-    table_path: str | os.PathLike[str],
-    status_path: str | os.PathLike[str],
-    outputs: Sequence[str | os.PathLike[str]],
+    table_path: AnyPath,
+    status_path: AnyPath,
+    unserved_path: AnyPath,
+    limits: Limits,
+    outputs: Sequence[AnyPath],
 ) -> None:
     """Draw the copies per genome of each pathway.
 
     Few samples have a panel each, with 95 % intervals and detection limits. Many samples are
     drawn as one point each per pathway, with their median. Pathways that the reference cannot
-    show are left out.
+    show are left out. What the databases did not serve stands above.
 
     Parameters
     ----------
@@ -313,9 +208,14 @@ def plot_pathways(
         Joined table of pathways.
     status_path
         Ledger.
+    unserved_path
+        Joined table of unserved shares.
+    limits
+        Limits of these.
     outputs
         PNG and SVG.
     """
+    unserved = read_unserved_shares(unserved_path, limits)
     status = read_table(status_path, STATUS_COLUMNS)
     rows = [row for row in read_table(table_path) if row["taxon"] == COMMUNITY]
     samples = list(dict.fromkeys(row["sample"] for row in status))
@@ -333,9 +233,10 @@ def plot_pathways(
         if not pathways:
             figure = message_figure("No sample had reads to search: no pathway to draw.")
         elif len(samples) <= MOST_SAMPLES_APART:
-            figure = pathway_panels(rows, samples, pathways, sample_marks(status, "pathways"))
+            marks = sample_marks(status, "pathways")
+            figure = pathway_panels(rows, samples, pathways, marks, unserved)
         else:
-            figure = pathway_distribution(rows, pathways)
+            figure = pathway_distribution(rows, pathways, unserved)
         save(figure, outputs)
 
 
@@ -365,8 +266,9 @@ def _label_pathways(axes: Axes, pathways: Sequence[tuple[str, str]]) -> None:
             axes.axhline(position - 0.5, color=GREY, linewidth=0.6)
 
 
-def _call_legend(figure: Figure, calls: Sequence[str], limits: bool) -> None:
-    handles = [
+def _call_legend(figure: Figure, calls: Sequence[str], limits: bool, more: Sequence[Any]) -> None:
+    """Legend below the figure: the calls, and what stands in the strips."""
+    handles: list[Any] = [
         Line2D(
             [],
             [],
@@ -383,10 +285,15 @@ def _call_legend(figure: Figure, calls: Sequence[str], limits: bool) -> None:
         handles.append(
             Line2D([], [], linestyle="none", marker="|", color=VERMILION, label="detection limit")
         )
-    figure.legend(
-        handles=handles, loc="upper center", ncols=len(handles), frameon=False,
-        bbox_to_anchor=(0.5, -0.45 / figure.get_figheight()),
-    )  # fmt: skip
+    for lines, group in enumerate(filter(None, (handles, more))):
+        figure.add_artist(
+            Legend(
+                figure, group, [handle.get_label() for handle in group], loc="upper center",
+                ncols=len(group), frameon=False,
+                bbox_to_anchor=(0.5, -(0.45 + 0.2 * lines) / figure.get_figheight()),
+                bbox_transform=figure.transFigure,
+            )
+        )  # fmt: skip
 
 
 def pathway_panels(
@@ -394,66 +301,97 @@ def pathway_panels(
     samples: Sequence[str],
     pathways: Sequence[tuple[str, str]],
     marks: Mapping[str, str],
+    unserved: Unserved,
 ) -> Figure:
-    """One panel per sample: a point, an interval and a detection limit per pathway."""
+    """One panel per sample: a point, an interval and a detection limit per pathway.
+
+    Above it, a bar for each unserved share of the sample.
+    """
     columns = min(len(samples), 4)
     lines = math.ceil(len(samples) / columns)
-    height = 0.2 * len(pathways) + 0.1
-    figure, grid = panel_grid(lines, columns, 1.8, [height] * lines, between=0.55)
+    shares = unserved.known(BESIDE)
+    figure, pairs = strips_and_panels(
+        lines, columns, 1.8, STRIP_LINE * len(shares), 0.2 * len(pathways) + 0.1, 0.55
+    )
     place = {pathway: number for number, (_, pathway) in enumerate(pathways)}
     highest = 0.0
-    for panel, sample in zip(grid.flat, samples, strict=False):
+    for number, (strip, panel) in enumerate(pairs):
+        if number >= len(samples):
+            strip.set_visible(False)
+            panel.set_visible(False)
+            continue
+        sample = samples[number]
         own = [row for row in rows if row["sample"] == sample]
-        for row in own:
-            position = place[row["pathway"]]
-            value, low, high, limit = (
-                parse_number(row[column])
-                for column in ("copies_per_genome", "ci_low", "ci_high", "detection_limit")
-            )
-            if math.isnan(value):
-                panel.text(0.02, position, "NA", va="center", color=GREY)
-                continue
-            call = row["call"]
-            panel.plot([low, high], [position, position], color=BLACK, linewidth=1)
-            panel.plot(
-                value, position, linestyle="none", marker=CALL_MARKERS[call],
-                color=CALL_COLOURS[call], markersize=4.5,
-            )  # fmt: skip
-            panel.plot(limit, position, linestyle="none", marker="|", color=VERMILION, markersize=8)
-            highest = max(highest, high, 0.0 if math.isnan(limit) else limit)
+        highest = max(highest, _draw_pathways(panel, own, place))
         mark = f"\n({marks[sample]})" if sample in marks else ""
-        panel.set_title(shorten(sample, 24) + mark, loc="left")
+        strip.set_title(shorten(sample, 24) + mark, loc="left")
+        draw_strip(strip, sample, unserved, shares, labelled=number % columns == 0)
         _label_pathways(panel, pathways)
-    for panel in grid.flat[len(samples) :]:
-        panel.set_visible(False)
-    copies_axis(grid.flat[0], highest)
+        panel.tick_params(labelleft=number % columns == 0)
+        panel.tick_params(axis="x", labelbottom=number + columns >= len(samples))
+    copies_axis(pairs[0][1], highest)
     below(figure, 0.35, "copies per genome equivalent (linear up to 0.1, then logarithmic)")
-    _call_legend(figure, [row["call"] for row in rows], limits=True)
+    _call_legend(figure, [row["call"] for row in rows], True, side_handles(unserved, shares))
     return figure
 
 
-def pathway_distribution(rows: Sequence[Row], pathways: Sequence[tuple[str, str]]) -> Figure:
-    """One line per pathway: every sample a point, and their median."""
-    figure, grid = panel_grid(1, 1, 5, [0.3 * len(pathways)], between=0)
-    axes = grid[0, 0]
+def _draw_pathways(panel: Axes, rows: Sequence[Row], place: Mapping[str, int]) -> float:
+    """Draw the pathways of one sample; returns the highest number drawn."""
+    highest = 0.0
+    for row in rows:
+        position = place[row["pathway"]]
+        value, low, high, limit = (
+            parse_number(row[column])
+            for column in ("copies_per_genome", "ci_low", "ci_high", "detection_limit")
+        )
+        if math.isnan(value):
+            panel.text(0.02, position, "NA", va="center", color=GREY)
+            continue
+        call = row["call"]
+        panel.plot([low, high], [position, position], color=BLACK, linewidth=1)
+        panel.plot(
+            value, position, linestyle="none", marker=CALL_MARKERS[call],
+            color=CALL_COLOURS[call], markersize=4.5,
+        )  # fmt: skip
+        panel.plot(limit, position, linestyle="none", marker="|", color=VERMILION, markersize=8)
+        highest = max(highest, high, 0.0 if math.isnan(limit) else limit)
+    return highest
+
+
+def pathway_distribution(
+    rows: Sequence[Row], pathways: Sequence[tuple[str, str]], unserved: Unserved
+) -> Figure:
+    """One line per pathway: every sample a point, and their median.
+
+    Above it, a line for each unserved share. Points of samples above a limit are hollow.
+    """
+    shares = unserved.known(BESIDE)
+    strip_height = 0.3 * len(shares)
+    gap = 0.45 if shares else 0.0
+    figure, pairs = strips_and_panels(1, 1, 5, strip_height + gap, 0.3 * len(pathways), 0)
+    strip, axes = pairs[0]
+    if shares:
+        draw_distribution(strip, shares, unserved, strip_height, gap)
+    else:
+        strip.set_visible(False)
     # Points are spread by a fixed pattern, so that the picture is the same each time.
     for position, (_, pathway) in enumerate(pathways):
         own = [row for row in rows if row["pathway"] == pathway]
         known = [row for row in own if row["copies_per_genome"] != "NA"]
         values = [parse_number(row["copies_per_genome"]) for row in known]
         for number, (row, value) in enumerate(zip(known, values, strict=True)):
-            offset = ((number * 0.618) % 1 - 0.5) * 0.5
+            hollow = bool(unserved.over.get(row["sample"]))
             axes.plot(
-                value, position + offset, linestyle="none", marker=CALL_MARKERS[row["call"]],
-                color=CALL_COLOURS[row["call"]], markersize=3, alpha=0.7,
+                value, position + spread(number), linestyle="none",
+                marker=CALL_MARKERS[row["call"]], color=CALL_COLOURS[row["call"]],
+                markerfacecolor="#FFFFFF" if hollow else CALL_COLOURS[row["call"]],
+                markersize=3, markeredgewidth=0.7, alpha=0.7,
             )  # fmt: skip
         limits = [parse_number(row["detection_limit"]) for row in known]
         if values and not all(map(math.isnan, limits)):
-            typical = float(np.nanmedian(limits))
-            axes.plot([typical] * 2, [position - 0.35, position + 0.35], color=VERMILION)
+            tick(axes, float(np.nanmedian(limits)), position, color=VERMILION)
         if values:
-            middle = float(np.median(values))
-            axes.plot([middle] * 2, [position - 0.35, position + 0.35], color=BLACK, linewidth=1.6)
+            tick(axes, float(np.median(values)), position, color=BLACK, linewidth=1.6)
     _label_pathways(axes, pathways)
     copies_axis(axes, max((parse_number(r["copies_per_genome"]) for r in rows
                            if r["copies_per_genome"] != "NA"), default=0.0))  # fmt: skip
@@ -462,15 +400,23 @@ def pathway_distribution(rows: Sequence[Row], pathways: Sequence[tuple[str, str]
         0.35,
         "copies per genome equivalent; black bar: median; orange bar: median detection limit",
     )
-    _call_legend(figure, [row["call"] for row in rows], limits=False)
+    handles = side_handles(unserved, shares)[1:] if shares else []
+    if any(unserved.over.values()):
+        hollow_look: Any = {"marker": "o", "color": BLACK, "markerfacecolor": "#FFFFFF"}
+        handles = [h for h in handles if isinstance(h, Line2D)] + [
+            Line2D([], [], linestyle="none", label="hollow: underserved sample", **hollow_look)
+        ]
+    _call_legend(figure, [row["call"] for row in rows], False, handles)
     return figure
 
 
 def plot_carriers(
-    table_path: str | os.PathLike[str],
-    products_path: str | os.PathLike[str],
-    status_path: str | os.PathLike[str],
-    outputs: Sequence[str | os.PathLike[str]],
+    table_path: AnyPath,
+    products_path: AnyPath,
+    status_path: AnyPath,
+    unserved_path: AnyPath,
+    limits: Limits,
+    outputs: Sequence[AnyPath],
 ) -> None:
     """Draw which genera carry the routes to each product.
 
@@ -485,9 +431,15 @@ def plot_carriers(
         Joined table of products.
     status_path
         Ledger.
+    unserved_path
+        Joined table of unserved shares, drawn beside each sample.
+    limits
+        Limits of these.
     outputs
         PNG and SVG.
     """
+    unserved = read_unserved_shares(unserved_path, limits)
+    columns = unserved.known(BESIDE)
     rows = [row for row in read_table(table_path) if row["direction"] == "formation"]
     status = read_table(status_path, STATUS_COLUMNS)
     samples = list(dict.fromkeys(row["sample"] for row in status))
@@ -518,12 +470,16 @@ def plot_carriers(
         products = sorted(copies)
         bars = bar_height(len(samples))
         heights = [max(bars - 0.8, 0.17 * min(9, len(copies[name]))) for name in products]
-        _, panels = panel_grid(len(copies), 1, 5, heights, between=0.75)
-        figure = panels[0, 0].figure
+        more = side_handles(unserved, columns)
+        heights[0] = max(heights[0], 0.17 * (min(9, len(copies[products[0]])) + len(more)))
+        figure, panels = grid_with_sides(5, heights, 0.85, len(columns))
         marks = sample_marks(status, "pathways")
         looks = looks_of(leading_genera(copies))
-        for axes, product in zip(panels.flat, products, strict=True):
-            _carrier_panel(axes, product, samples, copies[product], marks, looks)
+        for number, product in enumerate(products):
+            axes, *sides = panels[number]
+            parts = _carrier_panel(axes, product, samples, copies[product], marks, looks)
+            draw_sides(sides, samples, unserved, columns)
+            part_legend(panels[number, -1], parts, looks, [] if number else more)
             for position, sample in enumerate(samples):
                 if (sample, product) in totals:
                     _draw_total(axes, position, totals[sample, product])
@@ -572,7 +528,8 @@ def _carrier_panel(
     copies: Mapping[str, Mapping[str, float]],
     marks: Mapping[str, str],
     genus_looks: Mapping[str, tuple[str, str]],
-) -> None:
+) -> dict[str, tuple[str, str]]:
+    """Draw the carriers of one product; returns the looks of the parts that it has."""
     shares: dict[str, dict[str, float]] = defaultdict(dict)
     for genus, values in copies.items():
         part = genus if genus in genus_looks or genus == UNASSIGNED else "other genera"
@@ -580,7 +537,6 @@ def _carrier_panel(
             if value:
                 shares[part][sample] = shares[part].get(sample, 0.0) + value
     looks = {genus: look for genus, look in genus_looks.items() if genus in shares}
-    shown = set(looks)
     if "other genera" in shares:
         looks["other genera"] = (GREY, "")
     if UNASSIGNED in shares:
@@ -591,16 +547,7 @@ def _carrier_panel(
     axes.set_xlabel(
         "copies per genome equivalent, summed over routes; line: 95 % interval of the sum"
     )
-    if looks:
-        handles = [
-            Patch(facecolor=colour, hatch=hatch, edgecolor=BLACK, linewidth=0.4, label=name)
-            for name, (colour, hatch) in looks.items()
-        ]
-        legend = axes.legend(
-            handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False
-        )
-        for text, name in zip(legend.get_texts(), looks, strict=True):
-            text.set_fontstyle("italic" if name in shown else "normal")
-    else:
+    if not looks:
         axes.set_xlim(0, 1)
         axes.text(0.02, 0.5, "no route is called present", transform=axes.transAxes, color=GREY)
+    return looks

@@ -13,9 +13,12 @@ from fermentome.errors import ReadsError
 from fermentome.tables import Cell, read_table, write_table
 
 OK, EMPTY, LOW_DEPTH, FAILED = "ok", "empty", "low_depth", "failed"
+UNDERSERVED = "underserved"
 
 STATUS_COLUMNS = ("sample", "stage", "status", "reason", "reads_in", "reads_out")
-STAGES = ("ingest", "trim", "host", "taxonomy", "function", "pathways")
+DATABASES = "databases"
+"""The last stage: how much the databases knew of the sample."""
+STAGES = ("ingest", "trim", "host", "taxonomy", "function", "pathways", DATABASES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class StageStatus:
     ----------
     status
         ``ok``, ``empty`` (nothing to work on), ``low_depth`` (results stand, but much is below
-        detection) or ``failed``.
+        detection), ``underserved`` (results stand, but the databases know too little of the
+        sample) or ``failed``.
     reason
         Why it is not plainly ``ok``; empty otherwise.
     reads_in, reads_out

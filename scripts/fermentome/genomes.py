@@ -56,7 +56,7 @@ from fermentome.genes import (
     read_proteins,
     shared_names,
 )
-from fermentome.lineage import format_lineage, parse_lineage, read_lineages
+from fermentome.lineage import find_lineage, format_lineage, parse_lineage, read_lineages
 from fermentome.reference import Reference
 from fermentome.scoring import (
     ABSENT,
@@ -710,7 +710,7 @@ class Scorer:
         self, called: CalledGenome, proteins: Iterable[tuple[Protein, Iterable[Hit]]]
     ) -> ScoredGenome:
         """Families and calls of one genome."""
-        lineage = self.lineages.get(called.name)
+        lineage = find_lineage(called.name, self.lineages)
         if called.status == FAILED:
             return ScoredGenome(called, lineage, GenomeAnnotation(()), 0, math.nan, ())
         annotation = _annotate(proteins, self.assigner)

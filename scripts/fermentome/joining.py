@@ -38,6 +38,7 @@ NUMBER_COLUMNS = frozenset(
     {
         "relative_abundance",
         "sequence_abundance",
+        "reads",
         "coverage",
         "ani",
         "fragments",
@@ -51,6 +52,24 @@ NUMBER_COLUMNS = frozenset(
         "marker_fragments",
         "marker_positions",
         "ambiguous_share",
+        "no_lineage_share",
+        "no_phenotype_share",
+        "unclassified_share",
+        "classified_share",
+        "unclassified_cell_share",
+        "species_total",
+        "species_missing_phenotype",
+        "missing_phenotype_cell_share",
+        "missing_phenotype_read_share",
+        "species_open_phenotype",
+        "open_phenotype_cell_share",
+        "open_phenotype_read_share",
+        "hit_share",
+        "target_fragments",
+        "no_lineage_fragments",
+        "ambiguous_fragments",
+        "empty_targets",
+        "empty_decoys",
         "organism_copies",
         "organism_open",
         "raw_reads",
@@ -256,6 +275,25 @@ def join_reads(
     write_parquet(
         parquet_path, columns, read_table(table_path), text=next(iter(attributes.values()))
     )
+
+
+def join_unserved(
+    tables: Sequence[str | os.PathLike[str]],
+    table_path: str | os.PathLike[str],
+    parquet_path: str | os.PathLike[str],
+) -> None:
+    """Join what the databases did not serve of all samples, from files to files.
+
+    Parameters
+    ----------
+    tables
+        Table of each sample, see `fermentome.unserved`.
+    """
+    columns = header_of(tables[0])
+    rows = [row for table in tables for row in read_table(table, columns)]
+    rows.sort(key=lambda row: row["sample"])
+    write_table(table_path, columns, rows)
+    write_parquet(parquet_path, columns, rows)
 
 
 def samples_of_same_content(reports: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:

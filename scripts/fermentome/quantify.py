@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from fermentome.assign import Protein, assign_fragments, open_text
+from fermentome.assign import UNASSIGNED, Protein, assign_fragments, open_text
 from fermentome.catalogue import Catalogue, CatalogueFiles, Pathway, load_catalogue
 from fermentome.errors import EvidenceError, ReferenceFolderError
 from fermentome.evidence import (
@@ -54,6 +54,7 @@ from fermentome.scoring import (
     score_sample,
 )
 from fermentome.tables import Cell, iterate_table, parse_number, read_table, write_table
+from fermentome.unserved import read_unserved, routes_of
 
 FAMILY_COLUMNS = (
     "sample",
@@ -87,9 +88,12 @@ PATHWAY_COLUMNS = (
     "marker_fragments",
     "marker_positions",
     "ambiguous_share",
+    "no_lineage_share",
     "missing_steps",
     "reason",
 )
+PRODUCT_SHARES = ("unclassified_share", "no_phenotype_share", "no_lineage_share")
+"""Of the sample, from the table of what its databases did not serve."""
 PRODUCT_COLUMNS = (
     "sample",
     "product",
@@ -97,6 +101,8 @@ PRODUCT_COLUMNS = (
     "ci_low",
     "ci_high",
     "routes_present",
+    "unserved_routes",
+    *PRODUCT_SHARES,
 )
 
 TYPICAL_PROTEIN = 400
@@ -420,15 +426,27 @@ def ambiguous_share(
     return doubtful / total if total else math.nan
 
 
+def no_lineage_share(pathway: Pathway, marker_fragments: float, evidence: SampleEvidence) -> float:
+    """Share of the marker fragments of a route that name no genus; NaN where there are none."""
+    unnamed = sum(
+        evidence.families[family][UNASSIGNED].fragments
+        for family in marker_families(pathway)
+        if UNASSIGNED in evidence.families.get(family, {})
+    )
+    return unnamed / marker_fragments if marker_fragments else math.nan
+
+
 def pathway_row(
     sample: str,
     score: PathwayScore,
     pathway: Pathway,
     organisms: tuple[str, OrganismRange | None],
     ambiguous: Mapping[frozenset[str], int],
+    evidence: SampleEvidence,
 ) -> dict[str, Cell]:
-    """Row of the table of pathways; ambiguous fragments are those of the community."""
+    """Row of the table of pathways; unserved shares are those of the community."""
     agreement, found = organisms
+    whole = score.taxon == COMMUNITY
     return {
         "sample": sample,
         "pathway": score.pathway,
@@ -447,11 +465,8 @@ def pathway_row(
         "detection_limit": score.detection_limit,
         "marker_fragments": float(score.fragments),
         "marker_positions": score.positions,
-        "ambiguous_share": (
-            ambiguous_share(pathway, score.fragments, ambiguous)
-            if score.taxon == COMMUNITY
-            else None
-        ),
+        "ambiguous_share": ambiguous_share(pathway, score.fragments, ambiguous) if whole else None,
+        "no_lineage_share": no_lineage_share(pathway, score.fragments, evidence) if whole else None,
         "missing_steps": ",".join(score.missing_steps),
         "reason": score.reason,
     }
@@ -464,6 +479,7 @@ def score_pathways(
     ambiguous_path: str | os.PathLike[str],
     taxonomy_path: str | os.PathLike[str] | None,
     phenotypes_path: str | os.PathLike[str] | None,
+    unserved_path: str | os.PathLike[str],
     proteins_path: str | os.PathLike[str],
     catalogue_files: CatalogueFiles,
     rule: ScoringRule,
@@ -481,6 +497,8 @@ def score_pathways(
         The species table; None if taxonomy is switched off.
     phenotypes_path
         Which routes the genomes of the taxonomic reference carry; None if not known.
+    unserved_path
+        What the databases did not serve of the sample, to stand beside its products.
     proteins_path
         Table of the protein reference, for lineages.
     catalogue_files
@@ -543,10 +561,18 @@ def score_pathways(
                 catalogue.pathways[score.pathway],
                 organisms[score.pathway, score.taxon],
                 doubtful,
+                evidence,
             )
             for score in scores
         ]
         estimable = not math.isnan(evidence.equivalents.density)
+        unserved = read_unserved(unserved_path)
+        shares = {column: parse_number(unserved[column]) for column in PRODUCT_SHARES}
+        unserved_routes = [
+            name
+            for name in routes_of(unserved["unserved_routes"])
+            if catalogue.pathways[name].direction == "formation"
+        ]
         products = [
             {
                 "sample": sample,
@@ -555,6 +581,12 @@ def score_pathways(
                 "ci_low": product.ci_low if estimable else None,
                 "ci_high": product.ci_high if estimable else None,
                 "routes_present": ",".join(product.routes),
+                "unserved_routes": ",".join(
+                    name
+                    for name in unserved_routes
+                    if catalogue.pathways[name].product == product.product
+                ),
+                **shares,
             }
             for product in score_products(scores, catalogue)
         ]

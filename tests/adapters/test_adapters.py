@@ -28,6 +28,10 @@ SAMPLES = ("001", "NA")
 # Pairs that lie side by side on a genome of some 150 kb: nearly all of it once.
 FRAGMENTS = 450
 SCORING = {"minimum_fragments": 2, "minimum_positions": 2, "detectable_copies": 0.1}
+LIMITS = {
+    "unclassified": 0.5, "no_phenotype": 0.1, "no_lineage": 0.75, "ambiguous": 0.1,
+    "unserved_routes": None, "on_exceed": "mark",
+}  # fmt: skip
 
 
 def run_adapter(name, log, input=(), output=(), params=(), wildcards=()):
@@ -112,6 +116,31 @@ def write_hits(road):
     Path(road.path("hits/NA.tsv.gz")).write_bytes(gzip.compress(b""))
 
 
+def database_stages(road):
+    store = road.path("store")
+    slot = {
+        "key": "function.reference",
+        "written": "demo-scfa@1",
+        "folder": road.path("store/names/demo-scfa/1"),
+        "pending": False,
+    }
+    road.run(
+        "fetch_databases",
+        output={"table": road.path("databases/fetched.tsv")},
+        params={"references": ["demo-scfa@1"], "missing": ["demo-scfa@1"], "store": store},
+    )
+    road.run(
+        "verify_databases",
+        output={"table": road.path("databases/verified.tsv")},
+        params={"slots": [slot], "store": store},
+    )
+    road.run(
+        "record_databases",
+        output={"table": road.path("databases/used.tsv")},
+        params={"slots": [slot]},
+    )
+
+
 def read_stages(road):
     road.run(
         "check_host",
@@ -170,14 +199,23 @@ def taxonomy_stages(road):
                 "flow": road.path(f"flow/{sample}.json"),
                 "paired": paired,
                 "single": single,
+                "counts": [],
                 "database": road.path("databases/taxonomy.syldb"),
+                "tables": [],
                 "lineages": lineages,
             },
             output={
                 "table": road.path(f"taxonomy/{sample}.tsv"),
                 "status": road.path(f"status/taxonomy.{sample}.tsv"),
             },
-            params={"minimum_ani": 95.0, "minimum_kmers": 50, "low_depth_abundance": 0.01},
+            params={
+                "classifier": "sylph",
+                "minimum_ani": 95.0,
+                "minimum_kmers": 50,
+                "minimum_reads": 10,
+                "minimum_evenness": 0.2,
+                "low_depth_abundance": 0.01,
+            },
         )
 
 
@@ -206,6 +244,21 @@ def function_stages(road):
             params={"min_genus_identity": 80.0, "scoring": SCORING},
         )
         road.run(
+            "measure_unserved",
+            f".{sample}",
+            input={
+                "flow": road.path(f"flow/{sample}.json"),
+                "taxonomy": road.path(f"taxonomy/{sample}.tsv"),
+                "phenotypes": road.path("databases/phenotypes.tsv"),
+                "families": road.path(f"function/{sample}.families.tsv"),
+                "ambiguous": road.path(f"function/{sample}.ambiguous.tsv"),
+                "depth": road.path(f"function/{sample}.depth.json"),
+                "reference": road.path("databases/proteins.tsv"),
+                **catalogue(),
+            },
+            output={"table": road.path(f"unserved/{sample}.tsv")},
+        )
+        road.run(
             "score_pathways",
             f".{sample}",
             input={
@@ -215,6 +268,7 @@ def function_stages(road):
                 "ambiguous": road.path(f"function/{sample}.ambiguous.tsv"),
                 "phenotypes": road.path("databases/phenotypes.tsv"),
                 "taxonomy": road.path(f"taxonomy/{sample}.tsv"),
+                "unserved": road.path(f"unserved/{sample}.tsv"),
                 "proteins": str(EXAMPLE / "reference/proteins.tsv"),
                 **catalogue(),
             },
@@ -288,18 +342,41 @@ def join_stages(road):
         },
         params={"attributes": {sample: {"subject": "s", "age": "007"} for sample in SAMPLES}},
     )
+    road.run(
+        "join_unserved",
+        input={"tables": [road.path(f"unserved/{sample}.tsv") for sample in SAMPLES]},
+        output={
+            "table": road.path("tables/unserved.tsv"),
+            "parquet": road.path("tables/unserved.parquet"),
+        },
+    )
+    road.run(
+        "check_limits",
+        input={
+            "table": road.path("tables/unserved.tsv"),
+            "flows": [road.path(f"flow/{sample}.json") for sample in SAMPLES],
+            "statuses": [road.path(f"status/taxonomy.{sample}.tsv") for sample in SAMPLES],
+            "used": road.path("databases/used.tsv"),
+        },
+        output={"status": road.path("status/databases.tsv")},
+        params={"limits": LIMITS},
+    )
     stages = ("reads", "taxonomy", "pathways")
     road.run(
         "collect_status",
         input={
-            "statuses": [road.path(f"status/{st}.{sa}.tsv") for st in stages for sa in SAMPLES],
+            "statuses": [road.path(f"status/{st}.{sa}.tsv") for st in stages for sa in SAMPLES]
+            + [road.path("status/databases.tsv")],
             "reports": [road.path(f"ingest/{sample}.json") for sample in SAMPLES],
         },
         output={"status": road.path("status.tsv")},
     )
 
 
-PLOTS = {"reads": "reads", "taxa": "taxa", "pathways": "pathways", "carriers": "pathways"}
+PLOTS = {
+    "reads": "reads", "taxa": "taxa", "pathways": "pathways", "carriers": "pathways",
+    "unserved": "unserved",
+}  # fmt: skip
 
 
 def plot_stages(road):
@@ -309,10 +386,11 @@ def plot_stages(road):
             input={
                 "table": road.path(f"tables/{table}.tsv"),
                 "products": road.path("tables/products.tsv"),
+                "unserved": road.path("tables/unserved.tsv"),
                 "status": road.path("status.tsv"),
             },
             output={kind: road.path(f"figures/{name}.{kind}") for kind in ("png", "svg")},
-            params={"has_host": False},
+            params={"has_host": False, "limits": LIMITS},
         )
 
 
@@ -323,6 +401,7 @@ def road(tmp_path_factory):
     (road.folder / "logs").mkdir()
     write_reads(road)
     write_hits(road)
+    database_stages(road)
     read_stages(road)
     taxonomy_stages(road)
     genome_stages(road)
@@ -342,6 +421,34 @@ def test_every_adapter_wrote_its_outputs_and_its_log(road):
         for path in job["output"].values():
             assert Path(path).stat().st_size, job["name"]
         assert Path(job["log"]).is_file()
+
+
+def test_databases_are_fetched_verified_and_recorded_under_one_id(road):
+    (fetched,) = road.table("databases/fetched.tsv")
+    (used,) = road.table("databases/used.tsv")
+    (verified,) = road.table("databases/verified.tsv")
+    assert (fetched["database"], fetched["version"]) == ("demo-scfa", "1")
+    assert used["id"] == fetched["id"]
+    assert verified["result"] == "ok"
+
+
+def test_verify_databases_names_the_file_that_was_changed_and_the_remedy(road, tmp_path):
+    store = tmp_path / "store"
+    shutil.copytree(road.folder / "store", store, symlinks=True)
+    proteins = store / "names/demo-scfa/1/proteins.tsv"
+    proteins.chmod(0o644)
+    proteins.write_text(proteins.read_text().replace("d__Bacteria", "d__Archaea", 1))
+    params = road.jobs["verify_databases"]["params"]
+    slot = params["slots"][0] | {"folder": str(proteins.parent)}
+    remedy = r"(?s)proteins\.tsv.*fermentome db fetch demo-scfa@1"
+    with pytest.raises(FermentomeError, match=remedy):
+        run_adapter(
+            "verify_databases",
+            str(tmp_path / "log"),
+            output={"table": str(tmp_path / "verified.tsv")},
+            params={"slots": [slot], "store": str(store)},
+        )
+    assert not (tmp_path / "verified.tsv").exists()
 
 
 def test_ingest_reads_describes_sound_and_damaged_runs(road):
@@ -374,6 +481,7 @@ def test_summarise_reads_counts_pairs(road):
 def test_profile_taxa_finds_the_genome_that_was_sketched(road):
     rows = {row["taxon"]: row for row in road.table("taxonomy/001.tsv")}
     assert rows.keys() == {"Anaerococcus prevotii", "unclassified"}
+    assert sum(int(row["reads"]) for row in rows.values()) == 2 * FRAGMENTS
     (row,) = road.table("taxonomy/NA.tsv")
     assert row["relative_abundance"] == "NA"
 
@@ -453,8 +561,15 @@ def test_join_reads_keeps_metadata_as_text(road):
 
 def test_collect_status_has_every_stage(road):
     rows = road.table("status.tsv")
-    assert len(rows) == 6 * len(SAMPLES)
+    assert len(rows) == 7 * len(SAMPLES)
     assert {row["status"] for row in rows if row["sample"] == "NA"} == {"failed"}
+
+
+def test_measure_unserved_has_a_row_of_na_for_a_failed_sample(road):
+    rows = {row["sample"]: row for row in road.table("tables/unserved.tsv")}
+    assert set(rows["NA"].values()) == {"NA"}
+    assert rows["001"]["no_phenotype_share"] != "NA"
+    assert float(rows["001"]["target_fragments"]) == 10
 
 
 @pytest.mark.parametrize("name", PLOTS)

@@ -36,11 +36,13 @@ from fermentome.tables import parse_number, read_table
 
 SAMPLES = ["community_a", "community_b", "no_butyrate"]
 FEATURES = ["families", "pathways", "products", "taxa"]
-FIGURES = ["carriers", "pathways", "reads", "taxa"]
+FIGURES = ["carriers", "pathways", "reads", "taxa", "unserved"]
+SAMPLE_TABLES = ["reads", "unserved"]
 # What depends on all samples; it is made again whenever one of them changes.
 JOINS = {
-    "join_tables", "join_reads", "collect_status", "check_outcome", "plot_reads", "plot_taxa",
-    "plot_pathways", "plot_carriers",
+    "join_tables", "join_reads", "join_unserved", "check_limits", "collect_status",
+    "check_outcome", "plot_reads", "plot_taxa", "plot_pathways", "plot_carriers",
+    "plot_unserved",
 }  # fmt: skip
 
 
@@ -63,7 +65,8 @@ def load_program(path):
 
 def test_every_output_exists(demo):
     made = {str(path.relative_to(demo.results)) for path in demo.results.rglob("*.*")}
-    wanted = {"status.tsv", "outcome.txt", "tables/reads.tsv", "tables/reads.parquet"}
+    wanted = {"status.tsv", "outcome.txt"}
+    wanted |= {f"tables/{name}.{kind}" for name in SAMPLE_TABLES for kind in ("tsv", "parquet")}
     for feature in FEATURES:
         suffixes = ("tsv", "wide.tsv", "parquet", "biom")
         wanted |= {f"tables/{feature}.{suffix}" for suffix in suffixes}
@@ -76,7 +79,7 @@ def test_every_output_exists(demo):
 
 
 def test_every_table_starts_with_sample_and_is_sorted_by_it(demo):
-    for name in (*FEATURES, "reads"):
+    for name in (*FEATURES, *SAMPLE_TABLES):
         text = (demo.results / f"tables/{name}.tsv").read_text(encoding="utf-8")
         header, *rows = [line.split("\t") for line in text.splitlines()]
         assert header[0] == "sample"
@@ -87,7 +90,7 @@ def test_every_table_starts_with_sample_and_is_sorted_by_it(demo):
 
 def test_ledger_has_every_sample_and_stage_and_says_what_is_shallow(demo):
     rows = read_table(demo.results / "status.tsv")
-    stages = ["ingest", "trim", "host", "taxonomy", "function", "pathways"]
+    stages = ["ingest", "trim", "host", "taxonomy", "function", "pathways", "databases"]
     assert [(row["sample"], row["stage"]) for row in rows] == [
         (sample, stage) for sample in SAMPLES for stage in stages
     ]
@@ -105,7 +108,7 @@ def test_reads_of_the_ledger_follow_one_another(demo):
         assert int(stage["ingest"]["reads_in"]) == int(truth[sample]["fragments"]) * mates
         assert stage["trim"]["reads_in"] == stage["ingest"]["reads_out"]
         assert stage["host"]["reads_in"] == stage["trim"]["reads_out"]
-        for name in ("taxonomy", "function", "pathways"):
+        for name in ("taxonomy", "function", "pathways", "databases"):
             assert stage[name]["reads_in"] == stage["host"]["reads_out"]
 
 
@@ -120,7 +123,8 @@ def test_every_job_wrote_its_log_and_benchmark(demo):
     for folder, suffix in (("logs", ".log"), ("benchmarks", ".tsv")):
         files = {path.relative_to(demo.folder / folder).parts[0].partition(".")[0]
                  for path in (demo.folder / folder).rglob(f"*{suffix}")}  # fmt: skip
-        assert {path.stem for path in (ROOT / "scripts").glob("*.py")} <= files
+        on_request = {"fetch_databases", "verify_databases"}
+        assert {path.stem for path in (ROOT / "scripts").glob("*.py")} - on_request <= files
         assert {"index_host", "index_proteins", "clean_reads", "search_reads"} <= files
 
 
@@ -359,6 +363,42 @@ def test_wide_parquet_and_biom_hold_what_the_long_table_holds(demo, feature):
     ]
 
 
+# What the databases did not serve ----------------------------------------------------------------
+
+
+def test_databases_of_the_example_serve_its_samples(demo):
+    """Its genomes are those of the communities; its proteins are few, on purpose."""
+    for row in read_table(demo.results / "tables/unserved.tsv"):
+        assert parse_number(row["unclassified_share"]) == pytest.approx(0, abs=0.01)
+        assert parse_number(row["classified_share"]) == pytest.approx(1, abs=0.01)
+        assert parse_number(row["no_phenotype_share"]) == 0
+        assert 0 < parse_number(row["no_lineage_share"]) < 0.5
+        assert parse_number(row["hit_share"]) > 0.2
+        assert "BUT_ACOA_BUT" not in row["unserved_routes"].split(",")
+        assert "METHANO" in row["unserved_routes"].split(",")
+
+
+def test_unserved_shares_follow_from_the_other_tables(demo):
+    shares = {row["sample"]: row for row in read_table(demo.results / "tables/unserved.tsv")}
+    fragments = defaultdict(lambda: defaultdict(float))
+    for row in number_rows(demo.results / "tables/families.tsv", ("fragments",)):
+        if row["role"] == "target":
+            fragments[row["sample"]][row["taxon"]] += row["fragments"]
+    for row in number_rows(demo.results / "tables/taxa.tsv", ("sequence_abundance",)):
+        if row["taxon"] == "unclassified":
+            share = parse_number(shares[row["sample"]]["unclassified_share"])
+            assert share == pytest.approx(row["sequence_abundance"], abs=1e-6)
+    for sample, taxa in fragments.items():
+        share = parse_number(shares[sample]["no_lineage_share"])
+        assert share == pytest.approx(taxa["unassigned"] / taxa["community"], rel=1e-4)
+    # The same numbers stand beside the products.
+    for row in read_table(demo.results / "tables/products.tsv"):
+        for column in ("unclassified_share", "no_phenotype_share", "no_lineage_share"):
+            assert row[column] == shares[row["sample"]][column]
+        routes = set(filter(None, row["unserved_routes"].split(",")))
+        assert routes <= set(shares[row["sample"]]["unserved_routes"].split(","))
+
+
 # Privacy -----------------------------------------------------------------------------------------
 
 
@@ -590,6 +630,15 @@ def test_other_scoring_settings_do_not_search_again(rerun, demo):
     planned = plan(rerun, snakefile=demo.snakefile)
     assert "score_pathways" in planned.rules
     assert planned.rules.isdisjoint({"ingest_reads", "clean_reads", "search_reads"})
+
+
+def test_other_limits_measure_nothing_again(rerun, demo):
+    (rerun / "config/config.yaml").write_text(
+        demo.config + "\nlimits:\n  no_lineage: 0.3\n", encoding="utf-8"
+    )
+    planned = plan(rerun, snakefile=demo.snakefile)
+    assert planned.samples == set()
+    assert planned.rules == JOINS - {"join_tables", "join_reads", "join_unserved", "plot_reads"}
 
 
 def test_edited_library_runs_the_scripts_again(rerun, demo):

@@ -34,7 +34,7 @@ EMPTY = {"nothing", "all_host"}
 SHALLOW = {"ten_reads", "random"}
 DEEP = {"001", "NA", "a.b-c", "a", "a.families", "no_scfa"}
 SAMPLES = FAILED | EMPTY | SHALLOW | DEEP
-STAGES = ["ingest", "trim", "host", "taxonomy", "function", "pathways"]
+STAGES = ["ingest", "trim", "host", "taxonomy", "function", "pathways", "databases"]
 FRAGMENTS = 4_000
 
 

@@ -11,6 +11,7 @@ from snakemake.utils import validate
 
 from fermentome.configuration import (
     CATALOGUE_FILES,
+    KRAKEN2_FILES,
     REFERENCE_FILES,
     check_configuration,
     check_schema,
@@ -45,7 +46,8 @@ def config(tmp_path):
     for name in REFERENCE_FILES:
         (tmp_path / "ref" / name).touch()
     (tmp_path / "genomes").mkdir()
-    for name in ("x.syldb", "lineages.tsv", "host.fa"):
+    (tmp_path / "k2").mkdir()
+    for name in ("x.syldb", "lineages.tsv", "host.fa", *(f"k2/{file}" for file in KRAKEN2_FILES)):
         (tmp_path / name).touch()
     (tmp_path / "adapters.fa").write_text(">a\nAGATCGGAAGAGC\n")
     return validated({"function": {"reference": "ref"}})
@@ -144,6 +146,8 @@ def test_untouched_configuration_says_what_is_needed(tmp_path):
 def test_complete_configuration_passes(config, tmp_path):
     check_configuration(config, tmp_path)
     config["taxonomy"].update(genomes="genomes", lineages="lineages.tsv")
+    config["taxonomy"].update(classifier="kraken2", database="k2", genomes=None, lineages=None)
+    check_configuration(config, tmp_path)
     config["host"]["reference"] = str(tmp_path / "host.fa")
     config["trim"]["adapters"] = "adapters.fa"
     check_configuration(config, tmp_path)
@@ -162,6 +166,31 @@ def test_complete_configuration_passes(config, tmp_path):
         ({"genomes": "lineages.tsv", "lineages": "lineages.tsv"}, "is a file; expected a folder"),
         ({"database": "gone.syldb", "lineages": "lineages.tsv"}, "'gone.syldb': does not exist"),
         ({"genomes": "genomes", "lineages": "genomes"}, "is a folder; expected a file"),
+        (
+            {"database": "gtdb.zip", "lineages": "lineages.tsv"},
+            "taxonomy.database, 'gtdb.zip': expected a path that ends in .syldb or null",
+        ),
+        (
+            {"database": "k2", "lineages": "lineages.tsv"},
+            "'k2': is the folder of a kraken2 database; .* Hint: set taxonomy.classifier to kraken",
+        ),
+        (
+            {"classifier": "kraken2", "database": "x.syldb"},
+            "'x.syldb': is a sylph database; expected the folder .* taxonomy.classifier to sylph",
+        ),
+        (
+            {"classifier": "kraken2", "database": "genomes"},
+            "'genomes': the folder lacks hash.k2d, opts.k2d, taxo.k2d",
+        ),
+        ({"classifier": "kraken2", "database": "gone"}, "'gone': does not exist"),
+        (
+            {"classifier": "kraken2", "genomes": "genomes"},
+            "taxonomy.genomes, 'genomes': .* `fermentome db build kraken2`",
+        ),
+        (
+            {"classifier": "kraken2", "database": "k2", "genome_sizes": "gone.tsv"},
+            "taxonomy.genome_sizes, 'gone.tsv': does not exist",
+        ),
     ],
 )
 def test_contradictions_of_the_taxonomy(config, tmp_path, taxonomy, named):
@@ -241,8 +270,9 @@ def test_key_that_is_no_text_is_unknown():
         ("trim: 50", "trim, 50: expected a section of keys."),
         ("trim: [50]", "trim, [50]: expected a section of keys."),
         (
-            "taxonomy: {database: gtdb.zip}",
-            "taxonomy.database, 'gtdb.zip': expected a path that ends in .syldb or null.",
+            "taxonomy: {classifier: Kraken2}",
+            "taxonomy.classifier, 'Kraken2': expected one of sylph, kraken2. Hint: did you mean"
+            " kraken2?",
         ),
         (
             "taxonomy: {minimum_ani: 0.95}",

@@ -566,9 +566,25 @@ def test_scfa_proteins_are_fetched_by_the_catalogue_and_built(server, store, tmp
     entry = fetch("small-scfa", store, registry=registry_of(tmp_path, preset), settings=QUICK)
     manifest = read_manifest(entry.path)
     assert {source.release for source in manifest.sources} == {"2026_03"}
+    assert entry.reference == "small-scfa@2026_03"
     families = {row["family"] for row in read_table(entry.path / "proteins.tsv", ["family"])}
     assert {"but", "buk", "mmdA"} <= families
     assert only_downloads(store) == []
+
+
+def test_another_release_than_the_one_asked_for_is_refused(server, store, tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    server.add("/uniprotkb/search", uniprot)
+    preset = {
+        "name": "small-scfa",
+        "kind": "scfa_proteins",
+        "engine": "diamond",
+        "recipe": {"name": "uniprot", "base_url": server.url("")},
+    }
+    registry = registry_of(tmp_path, preset)
+    with pytest.raises(DatabaseError, match=r"(?s)2026_03.*2025_01|2025_01.*2026_03"):
+        fetch("small-scfa@2025_01", store, registry=registry, settings=QUICK)
+    assert store.names() == []
 
 
 # --- folders, archives, URLs ----------------------------------------------------------------------

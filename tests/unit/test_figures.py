@@ -8,27 +8,28 @@ from pathlib import Path
 
 import pytest
 
+from fermentome.drawing import looks_of, sample_marks, shorten
 from fermentome.figures import (
     leading_genera,
-    looks_of,
     plot_carriers,
     plot_pathways,
     plot_reads,
     plot_taxa,
-    sample_marks,
-    shorten,
 )
 from fermentome.flow import STATUS_COLUMNS
 from fermentome.quantify import PATHWAY_COLUMNS, PRODUCT_COLUMNS
 from fermentome.tables import write_table
 from fermentome.taxonomy import TAXONOMY_COLUMNS
+from fermentome.unserved import UNSERVED_COLUMNS, Limits
+from fermentome.unserved_figure import plot_unserved
 
-FIGURES = ("reads", "taxa", "pathways", "carriers")
+FIGURES = ("reads", "taxa", "pathways", "carriers", "unserved")
 # Those whose panels a solver places.
-LAID_OUT = ("pathways", "carriers")
+LAID_OUT = ("taxa", "pathways", "carriers", "unserved")
 PATHWAYS = {"ACE_A": "acetate", "BUT_A": "butyrate", "BUT_B": "butyrate", "PROP_A": "propionate"}
 READ_COLUMNS = ("sample", "status", "raw_reads", "host_reads", "clean_reads")
-STAGES = ("ingest", "trim", "host", "taxonomy", "function", "pathways")
+STAGES = ("ingest", "trim", "host", "taxonomy", "function", "pathways", "databases")
+LIMITS = Limits(0.5, 0.1, 0.75, 0.1, None)
 # What a name of a species can hold that is not for the eye.
 MARKUP = "<script>alert('x')</script> & co"
 FORMULA = r"$x$ and $\alpha^2$"
@@ -62,14 +63,17 @@ def pathway_rows(sample, number, genus):
 class Tables:
     """The joined tables of some samples, written to a folder.
 
-    `statuses` names the samples that are not ok: empty, failed or low_depth.
+    `statuses` names the samples that are not ok: empty, failed, low_depth or underserved. `shares`
+    are further cells of the table of unserved shares.
     """
 
-    def __init__(self, folder, samples, statuses=None, name="Genus one"):
+    def __init__(self, folder, samples, statuses=None, name="Genus one", shares=None):
         self.folder = folder
         self.statuses = statuses or {}
+        self.shares = shares or {}
         folder.mkdir(parents=True, exist_ok=True)
-        self.rows = {kind: [] for kind in ("reads", "taxa", "pathways", "products", "status")}
+        kinds = ("reads", "taxa", "pathways", "products", "unserved", "status")
+        self.rows = {kind: [] for kind in kinds}
         for number, sample in enumerate(samples):
             self.add(sample, number, name)
         columns = {
@@ -77,6 +81,7 @@ class Tables:
             "taxa": TAXONOMY_COLUMNS,
             "pathways": PATHWAY_COLUMNS,
             "products": PRODUCT_COLUMNS,
+            "unserved": UNSERVED_COLUMNS,
             "status": STATUS_COLUMNS,
         }
         for kind, rows in self.rows.items():
@@ -88,12 +93,16 @@ class Tables:
             "failed": (None, None, None),
             "empty": (2000, 1900, 0),
         }.get(status, (10_000 + number, 500, 9_000))
-        word = "ok" if status == "low_depth" else status
+        word = "ok" if status in {"low_depth", "underserved"} else status
         self.rows["reads"].append(dict(zip(READ_COLUMNS, (sample, word, *counts), strict=True)))
         self.rows["status"] += [
-            blank(STATUS_COLUMNS, sample=sample, stage=stage, status=status, reason="because")
+            blank(STATUS_COLUMNS, sample=sample, stage=stage, reason="because",
+                  status="ok" if (status == "underserved") != (stage == "databases")
+                  and status in {"underserved", "low_depth"} else status)
             for stage in STAGES
-        ]
+        ]  # fmt: skip
+        if status != "empty":
+            self.rows["unserved"].append(self.unserved_row(sample, number, status))
         if status == "failed":
             self.rows["taxa"].append(
                 blank(TAXONOMY_COLUMNS, sample=sample, taxon="unclassified", rank="unclassified")
@@ -113,6 +122,17 @@ class Tables:
             ]
             self.rows["pathways"] += pathway_rows(sample, number, name)
             self.add_products(sample)
+
+    def unserved_row(self, sample, number, status):
+        if status == "failed":
+            return blank(UNSERVED_COLUMNS, sample=sample)
+        over = status == "underserved"
+        return blank(
+            UNSERVED_COLUMNS, sample=sample, unclassified_share=0.64 if over else 0.1,
+            no_phenotype_share=0.05, open_phenotype_cell_share=0.03, no_lineage_share=0.2,
+            ambiguous_share=0.0, hit_share=0.04, target_fragments=200, no_lineage_fragments=40,
+            ambiguous_fragments=0, mean_clean_read_length=150, unserved_routes="",
+        ) | {key: values[number] for key, values in self.shares.items()}  # fmt: skip
 
     def add_products(self, sample):
         for product in sorted(set(PATHWAYS.values())):
@@ -139,14 +159,18 @@ class Tables:
             case "reads":
                 plot_reads(self.path("reads"), True, outputs)
             case "taxa":
-                plot_taxa(self.path("taxa"), self.path("status"), outputs)
+                plot_taxa(*map(self.path, ("taxa", "status", "unserved")), LIMITS, outputs)
             case "pathways":
-                plot_pathways(self.path("pathways"), self.path("status"), outputs)
+                plot_pathways(*map(self.path, ("pathways", "status", "unserved")), LIMITS, outputs)
+            case "unserved":
+                plot_unserved(self.path("unserved"), self.path("status"), LIMITS, outputs)
             case "carriers":
                 plot_carriers(
                     table_path=self.path("pathways"),
                     products_path=self.path("products"),
                     status_path=self.path("status"),
+                    unserved_path=self.path("unserved"),
+                    limits=LIMITS,
                     outputs=outputs,
                 )
         return outputs
@@ -277,6 +301,68 @@ def test_host_is_left_out_where_none_was_looked_for(tmp_path):
     shown = texts(outputs[1])
     assert "host, removed" not in shown
     assert any("host reads were not looked for" in text for text in shown)
+
+
+RESULT_FIGURES = ("taxa", "pathways", "carriers")
+
+
+@pytest.mark.parametrize("figure", [*RESULT_FIGURES, "unserved"])
+def test_unserved_shares_stand_beside_each_sample(tmp_path, figure):
+    shares = {"unclassified_share": [0.12, 0.64], "no_lineage_share": [0.23, 0.34]}
+    tables = Tables(tmp_path, ["sound", "other"], {"other": "underserved"}, shares=shares)
+    shown = texts(tables.draw(figure)[1])
+    assert "other (underserved)" in " ".join(shown)
+    assert "sound (" not in " ".join(shown)
+    # An exclamation mark says above the limit without colour.
+    assert {"12 %", "64 % !", "23 %", "34 %", "above the limit (!)", "limit"} <= set(shown)
+    for what in ("unclassified", "no phenotype", "no lineage"):
+        assert any(text.startswith(what) for text in shown)
+
+
+def test_unserved_shares_of_many_samples_are_a_distribution_over_the_pathways(tmp_path):
+    statuses = {"sample_05": "underserved"}
+    shown = texts(Tables(tmp_path, names(13), statuses).draw("pathways")[1])
+    assert "unclassified (reads)" in shown
+    assert "hollow: underserved sample" in shown
+    plain = texts(Tables(tmp_path / "plain", names(13)).draw("pathways")[1])
+    assert "hollow: underserved sample" not in plain
+
+
+@pytest.mark.parametrize("figure", [*RESULT_FIGURES, "unserved"])
+def test_share_that_no_sample_knows_is_not_drawn(tmp_path, figure):
+    """Without a species profile nothing is unclassified, and nothing is not."""
+    shares = {"unclassified_share": [None] * 3, "no_phenotype_share": [None] * 3}
+    shown = texts(Tables(tmp_path, names(3), shares=shares).draw(figure)[1])
+    assert any(text.startswith("no lineage") for text in shown)
+    assert not any(text.startswith("unclassified (") for text in shown)
+    assert not any(text.startswith("no phenotype") for text in shown)
+
+
+def test_share_that_one_sample_lacks_says_so(tmp_path):
+    shares = {"unclassified_share": [0.1, None]}
+    assert "NA" in texts(Tables(tmp_path, names(2), shares=shares).draw("unserved")[1])
+    assert "NA" not in texts(Tables(tmp_path / "whole", names(2)).draw("unserved")[1])
+
+
+def test_switched_off_limit_is_not_drawn(tmp_path):
+    tables = Tables(tmp_path, names(2), {"sample_01": "underserved"})
+    outputs = (tmp_path / "u.png", tmp_path / "u.svg")
+    off = Limits(None, None, None, None, None)
+    plot_unserved(tables.path("unserved"), tables.path("status"), off, outputs)
+    shown = texts(outputs[1])
+    assert "64 %" in shown
+    assert "limit" not in shown
+
+
+def test_sample_for_which_the_run_fails_is_marked_underserved():
+    """Its results are there; only the configuration lets the run fail for it."""
+    rows = [
+        {"sample": "a", "stage": "pathways", "status": "low_depth"},
+        {"sample": "a", "stage": "databases", "status": "failed"},
+        {"sample": "b", "stage": "ingest", "status": "failed"},
+        {"sample": "b", "stage": "databases", "status": "failed"},
+    ]
+    assert sample_marks(rows, "pathways") == {"a": "low depth, underserved", "b": "failed"}
 
 
 def test_marks_are_those_of_the_stage():

@@ -17,6 +17,10 @@ RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
 OTHER_RULE_FILES = [path for path in RULE_FILES if path.name != "common.smk"]
 SNAKEFILES = [ROOT / "Snakefile", ROOT / "workflow/Snakefile", *RULE_FILES]
 ADAPTERS = sorted((ROOT / "scripts").glob("*.py"))
+# Those of the jobs that use a network. What they import concerns no other job.
+DATABASE_ADAPTERS = [
+    path for path in ADAPTERS if path.stem in ("fetch_databases", "verify_databases")
+]
 LIBRARY = ROOT / "scripts/fermentome"
 # Libraries that may be imported while the workflow is parsed, besides the standard ones.
 PARSE_TIME = {"snakemake", "fermentome"}
@@ -109,8 +113,9 @@ def test_inputs_and_outputs_have_names(rule):
 
 @each_script_rule
 def test_script_rule_depends_on_the_library(rule):
-    modules = {Path(path).stem for path in rule["code"]}
-    assert modules == modules_that_run_in_jobs()
+    modules = {path.partition("/fermentome/")[2].removesuffix(".py") for path in rule["code"]}
+    is_database = rule["name"] in {path.stem for path in DATABASE_ADAPTERS}
+    assert modules == (modules_of_all_jobs() if is_database else modules_that_run_in_jobs())
 
 
 @each_script_rule
@@ -120,7 +125,8 @@ def test_script_is_named_after_its_rule(rule):
 
 @each_script_rule
 def test_script_rule_runs_in_the_analysis_environment(rule):
-    assert Path(rule["conda"]).name == "analysis.yaml"
+    is_database = rule["name"] in {path.stem for path in DATABASE_ADAPTERS}
+    assert Path(rule["conda"]).name == ("databases.yaml" if is_database else "analysis.yaml")
 
 
 def test_every_adapter_has_a_rule_and_every_script_rule_an_adapter():
@@ -128,21 +134,28 @@ def test_every_adapter_has_a_rule_and_every_script_rule_an_adapter():
 
 
 def imports_of(path):
-    """Modules of the library that a file imports."""
+    """Modules of the library that a file imports, as `errors` and `databases/manifest`."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-        found |= {name.split(".")[1] for name in names if name.startswith("fermentome.")}
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            module = name.replace(".", "/").removeprefix("fermentome/")
+            if name.startswith("fermentome.") and (LIBRARY / f"{module}.py").is_file():
+                found |= {module} | ({f"{module.partition('/')[0]}/__init__"} & PACKAGES)
     return found
 
 
-def modules_that_run_in_jobs():
-    """What the adapters and common.smk import, and what that imports in turn."""
-    wanted = set().union(*map(imports_of, ADAPTERS))
+PACKAGES = {f"{path.parent.name}/__init__" for path in LIBRARY.glob("*/__init__.py")}
+
+
+def modules_imported_by(adapters):
+    """What adapters and common.smk import, and what that imports in turn."""
+    wanted = set().union(*map(imports_of, adapters))
     common = (ROOT / "workflow/rules/common.smk").read_text(encoding="utf-8")
-    wanted |= set(re.findall(r"^from fermentome\.(\w+) import", common, re.MULTILINE))
+    imported = re.findall(r"^from fermentome\.([\w.]+) import", common, re.MULTILINE)
+    wanted |= {name.replace(".", "/") for name in imported}
     seen = {"__init__"}
     while wanted - seen:
         module = min(wanted - seen)
@@ -151,13 +164,22 @@ def modules_that_run_in_jobs():
     return seen
 
 
-def test_library_list_is_what_jobs_import():
+def modules_that_run_in_jobs():
+    return modules_imported_by([path for path in ADAPTERS if path not in DATABASE_ADAPTERS])
+
+
+def modules_of_all_jobs():
+    return modules_imported_by(ADAPTERS)
+
+
+def test_library_lists_are_what_jobs_import():
     """More would run jobs again for an edit that does not concern them; less would miss edits."""
-    text = (ROOT / "workflow/rules/common.smk").read_text(encoding="utf-8")
-    listed = re.search(r"for module in \(([^)]*)\)", text)[1]
-    assert re.findall(r'"(\w+)"', listed) == sorted(modules_that_run_in_jobs())
-    # A package below the library would be missed by the list.
-    assert [path for path in LIBRARY.rglob("*.py") if path.parent != LIBRARY] == []
+    library, database_library = (
+        re.search(r'for module in """([^"]*)"""', (ROOT / path).read_text("utf-8"))[1].split()
+        for path in ("workflow/rules/common.smk", "workflow/rules/databases.smk")
+    )
+    assert library == sorted(modules_that_run_in_jobs())
+    assert database_library == sorted(modules_of_all_jobs() - modules_that_run_in_jobs())
 
 
 # Rule files --------------------------------------------------------------------------------------
@@ -254,7 +276,7 @@ def test_adapter_imports_the_library_only(adapter):
 
 def test_library_knows_nothing_of_snakemake_and_never_prints_or_exits():
     commands = {"__main__.py", "cli.py"} | {path.name for path in LIBRARY.glob("command_*.py")}
-    for module in sorted(LIBRARY.glob("*.py")):
+    for module in sorted(LIBRARY.rglob("*.py")):
         if module.name in commands:
             continue
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):

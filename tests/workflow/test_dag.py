@@ -10,11 +10,12 @@ import pytest
 from snakemake_runs import ROOT, Job, plan, snakemake, write_config, write_project, write_sheet
 
 EVERYTHING = {
-    "assign_fragments", "call_genes", "check_host", "check_outcome", "check_proteins",
-    "clean_reads", "collect_status", "index_host", "index_proteins", "ingest_reads",
-    "join_genomes", "join_reads", "join_tables", "list_routes", "plot_carriers", "plot_pathways",
-    "plot_reads", "plot_taxa", "profile_taxa", "score_genomes", "score_pathways", "search_genes",
-    "search_reads", "sketch_genomes", "summarise_reads",
+    "assign_fragments", "call_genes", "check_host", "check_limits", "check_outcome",
+    "check_proteins", "clean_reads", "collect_status", "index_host", "index_proteins",
+    "ingest_reads", "join_genomes", "join_reads", "join_tables", "join_unserved", "list_routes",
+    "measure_unserved", "plot_carriers", "plot_pathways", "plot_reads", "plot_taxa",
+    "plot_unserved", "profile_taxa", "record_databases", "score_genomes", "score_pathways",
+    "search_genes", "search_reads", "sketch_genomes", "summarise_reads",
 }  # fmt: skip
 NAME_OF_64 = "".join(f"{number:02d}" for number in range(32))
 GENOME_RULES = {"call_genes", "search_genes", "score_genomes", "join_genomes", "sketch_genomes"}
@@ -62,6 +63,49 @@ def test_ready_sylph_database_is_used_as_it_is(tmp_path):
     planned = plan(write_project(tmp_path, {"taxonomy": taxonomy}))
     assert planned.rules == EVERYTHING - GENOME_RULES
     assert "ready.syldb" in inputs_of(planned.text, "profile_taxa").split(", ")
+
+
+KRAKEN2_FILES = ("hash.k2d", "opts.k2d", "taxo.k2d")
+
+
+def write_kraken2_project(folder, *tables, **settings):
+    """Project with an empty kraken2 database that holds some tables besides."""
+    taxonomy = {"classifier": "kraken2", "database": "k2", **settings}
+    write_project(folder, {"taxonomy": taxonomy})
+    (folder / "k2").mkdir()
+    for name in (*KRAKEN2_FILES, *tables):
+        (folder / "k2" / name).touch()
+    return folder
+
+
+def test_kraken2_classifies_and_nothing_is_sketched(tmp_path):
+    planned = plan(write_kraken2_project(tmp_path, "inspect.txt", "database150mers.kmer_distrib"))
+    assert {"classify_reads", "profile_taxa"} <= planned.rules
+    assert planned.rules.isdisjoint(GENOME_RULES)
+    assert "k2/hash.k2d" in inputs_of(planned.text, "classify_reads").split(", ")
+    inputs = inputs_of(planned.text, "profile_taxa").split(", ")
+    assert {"k2/taxo.k2d", "k2/inspect.txt", "k2/database150mers.kmer_distrib"} <= {*inputs}
+    assert not any(name.endswith(".fastq.gz") for name in inputs)
+
+
+def test_own_genome_sizes_replace_those_of_the_database(tmp_path):
+    write_kraken2_project(tmp_path, "genome_sizes.tsv")
+    assert "k2/genome_sizes.tsv" in inputs_of(plan(tmp_path).text, "profile_taxa").split(", ")
+    (tmp_path / "own.tsv").touch()
+    write_kraken2_project(tmp_path / "b", "genome_sizes.tsv", genome_sizes="../own.tsv")
+    inputs = inputs_of(plan(tmp_path / "b").text, "profile_taxa").split(", ")
+    assert "../own.tsv" in inputs
+    assert "k2/genome_sizes.tsv" not in inputs
+
+
+def test_settings_of_kraken2_reach_it(tmp_path):
+    write_kraken2_project(tmp_path, confidence=0.3, minimum_hit_groups=4, memory_mapping=True)
+    text = snakemake(tmp_path, "--dry-run", "--printshellcmds").stdout
+    command = text.partition("kraken2 --db")[2].partition("--report ")[0].split()
+    for words in (["--confidence", "0.3"], ["--minimum-hit-groups", "4"]):
+        place = command.index(words[0])
+        assert command[place : place + 2] == words
+    assert "--memory-mapping" in command
 
 
 def test_own_adapters_replace_the_shipped_ones(tmp_path):

@@ -1,46 +1,30 @@
 """Configuration, sample sheet and the helpers that rules use."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+from snakemake.logging import logger
 from snakemake.utils import validate
 
 # The modules that scripts import. Passed as `code` input to every script rule: a change
 # to one re-runs the rule, and a module deployment fetches them next to the script.
 LIBRARY = [
-    workflow.source_path(f"../../scripts/fermentome/{module}.py")
-    for module in (
-        "__init__",
-        "assign",
-        "catalogue",
-        "configuration",
-        "errors",
-        "estimate",
-        "evidence",
-        "figures",
-        "flow",
-        "genes",
-        "genomes",
-        "host",
-        "ingest",
-        "joining",
-        "lineage",
-        "logs",
-        "normalise",
-        "organisms",
-        "quantify",
-        "reference",
-        "samples",
-        "scoring",
-        "tables",
-        "taxonomy",
-    )
+    workflow.source_path(f"../../scripts/fermentome/{module}.py") for module in """
+    __init__ assign batches catalogue configuration databases/__init__ databases/manifest
+    databases/slots databases/store drawing errors estimate evidence figures flow genes genomes
+    host ingest joining kraken2 lineage logs normalise organisms profiling quantify reference
+    samples scoring tables taxonomy unserved unserved_figure
+    """.split()
 ]
 
 # The sheet is read with the library's own reader, which uses the standard library only.
 sys.path.insert(0, str(Path(LIBRARY[0]).parents[1]))
 
+from fermentome.batches import batches_of_files
 from fermentome.configuration import check_configuration, check_schema
+from fermentome.databases.slots import place_databases
+from fermentome.databases.store import Store, default_root
 from fermentome.errors import FermentomeError
 from fermentome.lineage import is_genome_file
 from fermentome.samples import NAME_PATTERN, read_sample_sheet
@@ -51,7 +35,9 @@ try:
     # Snakemake's own check stops at the first mistake; it is kept for the defaults it fills in.
     check_schema(config, CONFIG_SCHEMA)
     validate(config, CONFIG_SCHEMA, set_default=True)
-    check_configuration(config)
+    STORE = Store(config["databases"]["store"] or default_root())
+    SLOTS = place_databases(config, STORE)
+    check_configuration(config, pending=[slot.key for slot in SLOTS if slot.pending])
     SHEET = read_sample_sheet(
         config["samples"],
         metadata_columns=config["metadata"],
@@ -61,6 +47,13 @@ try:
 except FermentomeError as error:
     # Without `from None` the message would drown in a traceback.
     raise WorkflowError(str(error)) from None
+
+for slot in SLOTS:
+    if slot.pending and workflow.is_main_process:
+        logger.warning(
+            f"configuration, {slot.key}: {slot.written} is not in the store {STORE.root}."
+            " `snakemake fetch_databases` fetches it; nothing that needs it can run before."
+        )
 
 SAMPLES = list(SHEET.samples)
 
@@ -91,6 +84,11 @@ def genome_files(folder):
     if not folder:
         return []
     return sorted(str(p) for p in Path(folder).iterdir() if is_genome_file(p.name))
+
+
+def genomes_of_batch(wildcards):
+    """Genomes of one batch. Not lookup(): it walks through all batches for each of them."""
+    return GENOME_BATCHES[wildcards.batch]
 
 
 def megabytes(first_attempt):

@@ -7,6 +7,7 @@ Outputs
     results/figures/taxa.{png,svg}      most abundant species
     results/figures/pathways.{png,svg}  copies per genome with intervals and detection limits
     results/figures/carriers.{png,svg}  genera that carry the routes to each product
+    results/figures/unserved.{png,svg}  what the databases did not serve of each sample
 """
 
 
@@ -39,6 +40,7 @@ rule plot_taxa:
     input:
         table="results/tables/taxa.tsv",
         status="results/status.tsv",
+        unserved="results/tables/unserved.tsv",
         code=LIBRARY,
     output:
         png="results/figures/taxa.png",
@@ -53,6 +55,8 @@ rule plot_taxa:
     resources:
         mem_mb=megabytes(500),
         runtime=minutes(30),
+    params:
+        limits=config["limits"],
     script:
         "../../scripts/plot_taxa.py"
 
@@ -62,6 +66,7 @@ rule plot_pathways:
     input:
         table="results/tables/pathways.tsv",
         status="results/status.tsv",
+        unserved="results/tables/unserved.tsv",
         code=LIBRARY,
     output:
         png="results/figures/pathways.png",
@@ -76,6 +81,8 @@ rule plot_pathways:
     resources:
         mem_mb=megabytes(500),
         runtime=minutes(30),
+    params:
+        limits=config["limits"],
     script:
         "../../scripts/plot_pathways.py"
 
@@ -86,6 +93,7 @@ rule plot_carriers:
         table="results/tables/pathways.tsv",
         products="results/tables/products.tsv",
         status="results/status.tsv",
+        unserved="results/tables/unserved.tsv",
         code=LIBRARY,
     output:
         png="results/figures/carriers.png",
@@ -100,5 +108,32 @@ rule plot_carriers:
     resources:
         mem_mb=megabytes(500),
         runtime=minutes(30),
+    params:
+        limits=config["limits"],
     script:
         "../../scripts/plot_carriers.py"
+
+
+rule plot_unserved:
+    """Draw what the databases did not serve of each sample."""
+    input:
+        table="results/tables/unserved.tsv",
+        status="results/status.tsv",
+        code=LIBRARY,
+    output:
+        png="results/figures/unserved.png",
+        svg="results/figures/unserved.svg",
+    log:
+        "logs/plot_unserved.log",
+    benchmark:
+        "benchmarks/plot_unserved.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=minutes(30),
+    params:
+        limits=config["limits"],
+    script:
+        "../../scripts/plot_unserved.py"

@@ -21,6 +21,7 @@ rule check_proteins:
         proteins=f"{PROTEINS}/proteins.tsv",
         catalogue=list(CATALOGUE.values()),
         schemas=list(SCHEMAS.values()),
+        manifest_schema=MANIFEST_SCHEMA,
         code=LIBRARY,
     output:
         table="results/databases/proteins.tsv",

@@ -14,22 +14,18 @@ Outputs
     results/databases/genomes/{batch}.{table}.tsv     its tables (temporary)
 """
 
-# A batch of genomes is one job: enough for DIAMOND to work on, little enough to hold.
-GENOMES_PER_BATCH = 25
-GENOME_BATCHES = {
-    f"{first // GENOMES_PER_BATCH:06d}": GENOMES[first : first + GENOMES_PER_BATCH]
-    for first in range(0, len(GENOMES), GENOMES_PER_BATCH)
-}
+# A batch of genomes is one job. One genome more leaves the other batches as they are.
+GENOME_BATCHES = batches_of_files(GENOMES, config["taxonomy"]["genomes_per_batch"])
 
 
 wildcard_constraints:
-    batch="[0-9]{6}",
+    batch="[0-9a-f]{16}",
 
 
 rule call_genes:
     """Find the proteins of a batch of genomes."""
     input:
-        genomes=lookup(dpath="{batch}", within=GENOME_BATCHES),
+        genomes=genomes_of_batch,
         code=LIBRARY,
     output:
         proteins=temp("results/databases/genomes/{batch}.faa.gz"),

@@ -6,6 +6,8 @@ Outputs
     results/status.tsv                    one row per sample and stage
     results/tables/{feature}.tsv          long; also .wide.tsv, .parquet and .biom
     results/tables/reads.tsv              read counts and metadata, one row per sample
+    results/tables/unserved.tsv           what the databases did not serve, one row per sample
+    results/status/databases.tsv          samples above the limits
     results/outcome.txt                   made only if no sample failed
 """
 
@@ -15,7 +17,9 @@ FEATURE_TABLES = {
     "products": "results/products/{sample}.tsv",
 } | ({"taxa": "results/taxonomy/{sample}.tsv"} if HAS_TAXONOMY else {})
 STATUS_TABLES = ["reads", "pathways"] + (["taxonomy"] if HAS_TAXONOMY else [])
-FIGURES = ["reads", "pathways", "carriers"] + (["taxa"] if HAS_TAXONOMY else [])
+FIGURES = ["reads", "pathways", "carriers", "unserved"] + (
+    ["taxa"] if HAS_TAXONOMY else []
+)
 
 
 rule join_tables:
@@ -70,12 +74,65 @@ rule join_reads:
         "../../scripts/join_reads.py"
 
 
+rule join_unserved:
+    """Join what the databases did not serve of all samples."""
+    input:
+        tables=collect("results/unserved/{sample}.tsv", sample=SAMPLES),
+        code=LIBRARY,
+    output:
+        table="results/tables/unserved.tsv",
+        parquet="results/tables/unserved.parquet",
+    log:
+        "logs/join_unserved.log",
+    benchmark:
+        "benchmarks/join_unserved.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=minutes(30),
+    script:
+        "../../scripts/join_unserved.py"
+
+
+rule check_limits:
+    """Mark the samples of which the databases served too little."""
+    input:
+        table="results/tables/unserved.tsv",
+        flows=collect("results/reads/{sample}.json", sample=SAMPLES),
+        statuses=(
+            collect("results/status/taxonomy/{sample}.tsv", sample=SAMPLES)
+            if HAS_TAXONOMY
+            else []
+        ),
+        used="results/databases/used.tsv",
+        code=LIBRARY,
+    output:
+        status="results/status/databases.tsv",
+    log:
+        "logs/check_limits.log",
+    benchmark:
+        "benchmarks/check_limits.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=minutes(30),
+    params:
+        limits=config["limits"],
+    script:
+        "../../scripts/check_limits.py"
+
+
 rule collect_status:
     """Write the ledger of all samples and stages."""
     input:
         statuses=collect(
             "results/status/{stage}/{sample}.tsv", stage=STATUS_TABLES, sample=SAMPLES
-        ),
+        )
+        + ["results/status/databases.tsv"],
         reports=[f"results/ingest/{sample}/{run}.json" for sample, run in SHEET.runs],
         code=LIBRARY,
     output:
@@ -95,8 +152,10 @@ rule collect_status:
 
 
 localrules:
+    check_limits,
     collect_status,
     join_reads,
+    join_unserved,
     check_outcome,
 
 
@@ -106,7 +165,7 @@ rule check_outcome:
         status="results/status.tsv",
         tables=collect(
             "results/tables/{feature}.tsv",
-            feature=[*FEATURE_TABLES, "reads", "routes"],
+            feature=[*FEATURE_TABLES, "reads", "routes", "unserved"],
         ),
         figures=collect(
             "results/figures/{figure}.{format}", figure=FIGURES, format=["png", "svg"]

@@ -271,8 +271,12 @@ def _uniprot(preset: Preset, values: Mapping[str, Any], folder: Path, request: R
     catalogue = load_catalogue(catalogue_files())
     work = _work_folder(preset, values, request)
     base_url = mirrored([values["base_url"]], request.mirror)[0]
-    fetch_families(
-        queries_of(catalogue), work / "uniprot", base_url=base_url, settings=request.settings
+    release = fetch_families(
+        queries_of(catalogue),
+        work / "uniprot",
+        base_url=base_url,
+        release=values.get("release"),
+        settings=request.settings,
     )
     source = SourceSpec(
         name="uniprot", form="uniprot", path=(work / "uniprot",), licence=preset.licence
@@ -286,7 +290,7 @@ def _uniprot(preset: Preset, values: Mapping[str, Any], folder: Path, request: R
         search,
         scfa.Options(threads=request.threads),
         name=preset.name,
-        version=preset.version,
+        version=release.name,
         catalogue_version=catalogue.version,
     )
     shutil.rmtree(work, ignore_errors=True)

@@ -7,8 +7,9 @@ page does not state stays empty there: no address, size or checksum is guessed.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,11 @@ class SourceFile:
     release: str = ""
     date: str = ""
     licence: str = ""
+
+
+UNIPROT = "uniprot"
+#: How UniProt names its releases, as 2026_03.
+RELEASE = re.compile(r"\d{4}_\d{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +167,17 @@ class Preset:
         # Where only some of the sizes are published, it is those of the large files.
         return sum(item.size or 0 for item in self.files) or None
 
+    def takes_release(self, version: str) -> bool:
+        """Whether `version` is a release of the source, which the database is then made of."""
+        made_of_uniprot = self.recipe is not None and self.recipe.name == UNIPROT
+        return made_of_uniprot and RELEASE.fullmatch(version) is not None
+
+    def of_release(self, version: str) -> Preset:
+        """The same preset, to be made of one release and no other."""
+        assert self.recipe is not None
+        values = {**self.recipe.values, "release": version}
+        return replace(self, version=version, recipe=Recipe(self.recipe.name, values))
+
 
 @dataclass(frozen=True, slots=True)
 class Registry:
@@ -201,6 +218,8 @@ class Registry:
         for preset in same:
             if preset.version == version or (not version and preset.default):
                 return preset
+            if preset.takes_release(version):
+                return preset.of_release(version)
         versions = ", ".join(preset.version for preset in same)
         raise DatabaseError(f"{reference}: {name} has no version {version!r}; known are {versions}")
 
@@ -208,7 +227,9 @@ class Registry:
         """Whether `reference` is the name of a preset, with a version that exists or with none."""
         name, _, version = reference.partition("@")
         return any(
-            preset.name == name and version in ("", preset.version) for preset in self.presets
+            preset.name == name
+            and (version in ("", preset.version) or preset.takes_release(version))
+            for preset in self.presets
         )
 
 
@@ -240,9 +261,7 @@ def load_registry(path: Path | None = None) -> Registry:
     return Registry(presets, path, sets)
 
 
-def _set_problems(
-    sets: Mapping[str, tuple[str, ...]], registry: Registry
-) -> Iterable[str]:
+def _set_problems(sets: Mapping[str, tuple[str, ...]], registry: Registry) -> Iterable[str]:
     for name, members in sets.items():
         if any(preset.name == name for preset in registry.presets):
             yield f"{name}: is the name of a set and of a database; rename one"

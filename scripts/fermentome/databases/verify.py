@@ -36,7 +36,7 @@ from fermentome.databases.store import Store, default_root
 from fermentome.errors import DatabaseError, FermentomeError, ManifestError
 
 if TYPE_CHECKING:
-    from fermentome.databases.registry import Preset
+    from fermentome.databases.registry import Registry
 
 __all__ = ["check_kind", "installed_version", "remarks", "verify_entry", "verify_folder"]
 
@@ -284,19 +284,17 @@ def _store_option(store: Store | None) -> str:
 
 
 def _is_preset(reference: str) -> bool:
-    return any(
-        reference in (preset.reference, preset.name if preset.default else "")
-        for preset in _presets()
-    )
+    registry = _registry()
+    return registry is not None and registry.knows(reference)
 
 
-def _presets() -> tuple[Preset, ...]:
+def _registry() -> Registry | None:
     try:
         from fermentome.databases.registry import load_registry
 
-        return load_registry().presets
+        return load_registry()
     except (DatabaseError, ImportError):
-        return ()
+        return None
 
 
 def _with_source(problem: Problem, source: _Source) -> Problem:
@@ -329,7 +327,9 @@ def _kind_problems(
 def _other(kind: str, engine: str | None) -> str:
     """The command that brings a database of a kind."""
     engines = [engine] if engine else list(ENGINES.get(kind, {}))
-    fitting = [preset for preset in _presets() if preset.kind == kind and preset.engine in engines]
+    registry = _registry()
+    presets = registry.presets if registry else ()
+    fitting = [preset for preset in presets if preset.kind == kind and preset.engine in engines]
     real = [preset for preset in fitting if not preset.name.startswith("demo-")]
     if real:
         return f"fermentome db fetch {real[0].name}"
