@@ -21,13 +21,27 @@ DATABASE_LIBRARY = LIBRARY + [
     genome_search
     """.split()
 ]
-# What the library reads beside itself; named so that a module deployment fetches it.
+# What the library reads beside itself. Snakemake runs scripts from a copy of their folder, in
+# which only what is named exists.
 MANIFEST_SCHEMA = workflow.source_path("../schemas/manifest.schema.yaml")
-REGISTRY = [
-    MANIFEST_SCHEMA,
-    workflow.source_path("../schemas/databases.schema.yaml"),
-    workflow.source_path("../resources/databases.yaml"),
-]
+REGISTRY = [MANIFEST_SCHEMA] + [workflow.source_path(f"../../{path}") for path in """
+    workflow/resources/databases.yaml workflow/schemas/databases.schema.yaml
+    workflow/schemas/sources.schema.yaml
+    workflow/resources/families.yaml workflow/schemas/families.schema.yaml
+    workflow/resources/pathways.yaml workflow/schemas/pathways.schema.yaml
+    workflow/resources/single_copy.yaml workflow/schemas/single_copy.schema.yaml
+    example/data/host/host.fa.gz example/data/lineages.tsv
+    example/data/reference/manifest.yaml example/data/reference/proteins.faa.gz
+    example/data/reference/proteins.tsv
+    example/data/genomes/acidaminococcus_mosaic.fna.gz
+    example/data/genomes/anaerococcus_mosaic.fna.gz
+    example/data/genomes/clostridioides_mosaic.fna.gz
+    example/data/genomes/clostridium_mosaic.fna.gz
+    example/data/genomes/escherichia_mosaic.fna.gz
+    example/data/genomes/phocaeicola_mosaic.fna.gz
+    example/data/genomes/salmonella_mosaic.fna.gz
+    example/data/genomes/scardovia_mosaic.fna.gz
+    """.split()]
 
 
 localrules:

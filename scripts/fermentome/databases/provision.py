@@ -56,8 +56,12 @@ def fetch_databases(
     for reference in references:
         if os.path.isdir(reference):
             continue
-        logger.info("%s: looked for in the store %s", reference, store.root)
-        entry = fetch(reference, store, threads=threads)
+        # What is there is not read through: that is what verify_databases is for.
+        if reference in store:
+            logger.info("%s: is in the store %s", reference, store.root)
+            entry = store.entry(reference)
+        else:
+            entry = fetch(reference, store, threads=threads)
         rows.append(
             {
                 "database": entry.name,

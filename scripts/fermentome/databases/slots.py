@@ -117,7 +117,8 @@ def _place_taxonomy(taxonomy: MutableMapping[str, Any], slot: Slot) -> None:
         taxonomy["database"] = _first_file(slot, ("taxonomy.syldb",), "sylph")
     for key in ("lineages", "phenotypes"):
         path = os.path.join(slot.folder, f"{key}.tsv")
-        if taxonomy[key] is None and os.path.isfile(path):
+        comes = slot.pending and key == "lineages" and taxonomy["classifier"] == SYLPH
+        if taxonomy[key] is None and (comes or os.path.isfile(path)):
             taxonomy[key] = path
 
 

@@ -276,6 +276,11 @@ class Store:
                 logger.warning("%s@%s: %s", name, version, error)
         return entries
 
+    def entry(self, reference: str) -> Entry:
+        """A database of the store; raises as `path_of`, and if its manifest cannot be read."""
+        path = self.path_of(reference)
+        return self._entry(read_manifest(path), path)
+
     @staticmethod
     def _entry(manifest: Manifest, path: Path) -> Entry:
         return Entry(
