@@ -45,10 +45,14 @@ RANK_NAMES = {
 VIRUSES = "Viruses"
 """NCBI gives them no rank since 2025, where they were a superkingdom
 (https://ncbiinsights.ncbi.nlm.nih.gov/2025/02/27/new-ranks-ncbi-taxonomy/)."""
-SOUND_SIZES = (100_000, 16_000_000)
-"""Bases that the genome of a prokaryote can have, generously. The k-mers that Bracken's table
-states for a taxon are those of all its genomes; beyond these limits they are not of one."""
-PROKARYOTES = {"Bacteria", "Archaea"}
+SOUND_SIZES = {
+    "Bacteria": (100_000, 16_000_000),
+    "Archaea": (100_000, 16_000_000),
+    "Eukaryota": (2_000_000, 200_000_000_000),
+    "Viruses": (1_000, 3_000_000),
+}
+"""Bases that a genome can have, generously. The k-mers that Bracken's table states for a taxon are
+those of all its genomes; beyond these limits they are not of one."""
 
 
 # The tree of a database ----------------------------------------------------------------------
@@ -249,17 +253,16 @@ def evenness(seen: Iterable[tuple[int, int]], held: int) -> float:
     Parameters
     ----------
     seen
-        Minimizers and distinct minimizers in the reads, for each layout; the best counts.
+        Minimizers and distinct minimizers in the reads, for each layout; they are added up.
     held
         Minimizers of the clade in the database.
 
     >>> evenness([(1000, 20)], 50_000) < 0.03
     True
     """
-    shares = [
-        distinct / (held * -math.expm1(-number / held)) for number, distinct in seen if number
-    ]
-    return max(shares, default=0.0)
+    seen = list(seen)
+    expected = math.fsum(held * -math.expm1(-number / held) for number, _ in seen)
+    return sum(distinct for _, distinct in seen) / expected if expected else 0.0
 
 
 def present_species(
@@ -287,6 +290,22 @@ def present_species(
             or evenness(counts.minimizers[species], held[species]) >= rule.minimum_evenness
         )
     }
+
+
+def unclassify(counts: Counts, taxonomy: Taxonomy, species: set[int]) -> Counts:
+    """Counts in which the fragments of some species are not classified.
+
+    Reads of one place of a genome are of something else, and of no relative of it either.
+    """
+
+    def moved(numbers: Mapping[int, int]) -> dict[int, int]:
+        found: dict[int, int] = defaultdict(int)
+        for taxid, number in numbers.items():
+            heaped = taxid != NOT_CLASSIFIED and taxonomy.species_of(taxid) in species
+            found[NOT_CLASSIFIED if heaped else taxid] += number
+        return found
+
+    return Counts(moved(counts.fragments), moved(counts.reads), counts.minimizers)
 
 
 # Reads of higher ranks -----------------------------------------------------------------------
@@ -522,21 +541,30 @@ def size_genomes(
             found[taxid] = GenomeSize(statistics.fmean(by_species[taxid]), STATED)
         elif lineage[-1] in table.names:
             found[taxid] = GenomeSize(table.names[lineage[-1]], STATED)
-        elif lineage[0] in PROKARYOTES and _is_sound(kmers.get(taxid, 0)):
+        elif _is_sound(lineage[0], kmers.get(taxid, 0)):
             found[taxid] = GenomeSize(float(kmers[taxid]), KMERS)
     for taxid, size in found.items():
         by_genus[taxonomy.lineage(taxid)[-2]].append(size.bases)
     known = [size.bases for size in found.values()] or list(table.names.values())
-    rest = GenomeSize(statistics.median(known), ALL) if known else GenomeSize(math.nan, NONE)
+    by_domain: dict[str, list[float]] = defaultdict(list)
+    for taxid, size in found.items():
+        by_domain[taxonomy.lineage(taxid)[0]].append(size.bases)
+    rest = {
+        taxid: GenomeSize(statistics.median(by_domain[taxonomy.lineage(taxid)[0]] or known), ALL)
+        if known
+        else GenomeSize(math.nan, NONE)
+        for taxid in wanted
+    }
     for taxid in wanted:
         genus = taxonomy.lineage(taxid)[-2]
         if taxid not in found and genus and genus in by_genus:
             found[taxid] = GenomeSize(statistics.median(by_genus[genus]), GENUS)
-    return {taxid: found.get(taxid, rest) for taxid in wanted}
+    return {taxid: found.get(taxid, rest[taxid]) for taxid in wanted}
 
 
-def _is_sound(kmers: int) -> bool:
-    return SOUND_SIZES[0] <= kmers <= SOUND_SIZES[1]
+def _is_sound(domain: str, kmers: int) -> bool:
+    least, most = SOUND_SIZES.get(domain, (math.inf, 0))
+    return least <= kmers <= most
 
 
 def describe_sizes(sizes: Mapping[int, GenomeSize]) -> list[str]:
@@ -637,6 +665,8 @@ def profile_with_kraken2(
     table = read_genome_sizes(stated[0]) if stated else SizeTable()
 
     present = present_species(counts, taxonomy, held, rule)
+    heaped = present_species(counts, taxonomy, {}, rule) - present
+    counts = unclassify(counts, taxonomy, heaped)
     reads = share_out(counts, taxonomy, present, distribution)
     sizes = size_genomes(reads, taxonomy, table, distribution.kmers)
     profile = profile_counts(counts, taxonomy, reads, sizes, flow.read_length)

@@ -16,6 +16,7 @@ The organisms allow any value from `copies` to `copies + open`: one copy in each
 
 import math
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ GENE_HIGHER, ORGANISM_HIGHER = "gene_higher", "organism_higher"
 TOLERANCE = 2.0
 """Fold difference between the two ranges that is still agreement (chosen: shares of cells and
 copies per genome equivalent are normalised by different genes of different genomes)."""
+
+_PART = re.compile(r" [A-Z]{1,2}$")
+"""Letters by which GTDB parts what NCBI gives one name: Clostridium A, Clostridium AP."""
 
 PHENOTYPE_COLUMNS = ("lineage", "pathway", "call", "copies")
 
@@ -166,6 +170,15 @@ def compare(score: PathwayScore, organisms: OrganismRange) -> str:
     return AGREES
 
 
+def _whole_genus(name: str) -> str:
+    """Genus without the letters of GTDB.
+
+    >>> _whole_genus("Clostridium AP"), _whole_genus("Roseburia")
+    ('Clostridium', 'Roseburia')
+    """
+    return _PART.sub("", name)
+
+
 def _or_zero(value: float) -> float:
     return 0.0 if math.isnan(value) else value
 
@@ -217,7 +230,10 @@ def organism_evidence(
             result[key] = compare(score, found) if known else NOT_ASSESSED, found
         else:
             # A genus that the profile does not see may stand in its unclassified rest.
-            own = genera.get(score.taxon)
+            # The protein reference and the profile may follow NCBI and GTDB.
+            own = genera.get(score.taxon) or [
+                one for one in species if _whole_genus(one.genus) == _whole_genus(score.taxon)
+            ]
             found = organism_range(score.pathway, own or (), phenotypes, 0.0 if own else rest)
             result[key] = compare_genus(found), found
     return result

@@ -29,7 +29,7 @@ SAMPLES = ("001", "NA")
 FRAGMENTS = 450
 SCORING = {"minimum_fragments": 2, "minimum_positions": 2, "detectable_copies": 0.1}
 LIMITS = {
-    "unclassified": 0.5, "no_phenotype": 0.1, "no_lineage": 0.75, "ambiguous": 0.1,
+    "unclassified": 0.5, "no_phenotype": 0.1, "no_lineage": 0.5, "ambiguous": 0.1,
     "unserved_routes": None, "on_exceed": "mark",
 }  # fmt: skip
 

@@ -790,6 +790,14 @@ def test_a_table_that_is_no_lineage_table_is_refused(tmp_path):
 # --- mirrors of institutes ------------------------------------------------------------------------
 
 
+def test_files_that_a_query_tells_apart_are_two_on_a_mirror():
+    urls = ["https://a.org/get?file=one.tar", "https://a.org/get?file=two.tar"]
+    assert mirrored(urls, "https://mirror.example.com") == [
+        "https://mirror.example.com/a.org/get%3Ffile%3Done.tar",
+        "https://mirror.example.com/a.org/get%3Ffile%3Dtwo.tar",
+    ]
+
+
 def test_a_mirror_stands_for_every_host():
     urls = ["https://me:secret@a.org/x/y.tar.gz?download=1", "http://b.org/z/y.tar.gz"]
     assert mirrored(urls, "https://mirror.example.com/db/") == [

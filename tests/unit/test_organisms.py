@@ -81,6 +81,18 @@ def test_species_without_phenotype_leave_their_share_open():
     assert found.open == pytest.approx(0.3)
 
 
+def test_a_genus_that_gtdb_parts_by_letters_is_known_by_its_whole_name():
+    """The protein reference may follow NCBI, the profile GTDB."""
+    carrier = Species("Clostridium A one", "Clostridium A", 0.9)
+    phenotypes = {carrier.name: {"BUT": Phenotype(1.0, True)}}
+    row = score(taxon="Clostridium")
+    found = organism_evidence([row], [carrier], phenotypes)
+    assert found["BUT", "Clostridium"][0] == "agrees"
+    row = score(taxon="Clostridioides")
+    found = organism_evidence([row], [carrier], phenotypes)
+    assert found["BUT", "Clostridioides"][0] == "open"
+
+
 @pytest.mark.parametrize(
     ("gene", "organisms", "expected"),
     [

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from generated_proteins import drifted, random_protein, write_records
 
+from fermentome.catalogue import load_catalogue
 from fermentome.cli import main
-from fermentome.databases.families import BACKGROUND
+from fermentome.databases.families import BACKGROUND, Families
+from fermentome.databases.membership import family_for
 from fermentome.databases.scfa import REASONS
-from fermentome.reference import read_reference
+from fermentome.defaults import catalogue_files
+from fermentome.reference import SearchHit, read_reference
 
 pytestmark = pytest.mark.skipif(shutil.which("diamond") is None, reason="no diamond on PATH")
 
@@ -75,6 +78,8 @@ def write_world(folder: Path, shuffled: str = "") -> list[str]:
             (f"{genome}_3 hypothetical protein [X]",
              THIOLASES[number][1][:150] + random_protein(300, genome)),
             (f"{genome}_4 hypothetical protein [X]", random_protein(200, f"{genome}4")),
+            # What a contig's edge left of a thiolase.
+            (f"{genome}_5 hypothetical protein [X]", THIOLASES[number][1][:200]),
             # A name that a labelled protein has too.
             ("thl|5", random_protein(393, f"{genome}5")),
         ])  # fmt: skip
@@ -176,6 +181,30 @@ def test_genomes_give_members_with_lineage_single_copies_and_background(members,
     assert set(in_family(members, BACKGROUND)) == {f"{g}|{g}_3" for g in ("one", "two", "three")}
     assert (report["thl"]["from_genomes"], report[S12]["role"]) == ("3", "single_copy")
     assert not any(row.accession.endswith("_4") for row in members)
+
+
+def test_piece_of_a_member_is_no_decoy(members):
+    """Reads of the whole gene would tie with it, and a tie goes to the decoy."""
+    assert not any(row.accession.endswith("_5") for row in members)
+
+
+@pytest.mark.parametrize(("target", "decoy"), [(400, 390), (390, 400), (300, 400)])
+def test_between_a_target_and_its_decoy_the_decoy_has_the_benefit_of_the_doubt(target, decoy):
+    families = Families.of(load_catalogue(catalogue_files()))
+    hits = {
+        "thl": SearchHit("q", "a", 60.0, 100.0, 100.0, target),
+        DECOY: SearchHit("q", "b", 60.0, 100.0, 100.0, decoy),
+    }
+    assert family_for(hits, families, {}) == DECOY
+
+
+def test_clear_target_is_the_target():
+    families = Families.of(load_catalogue(catalogue_files()))
+    hits = {
+        "thl": SearchHit("q", "a", 60.0, 100.0, 100.0, 500),
+        DECOY: SearchHit("q", "b", 60.0, 100.0, 100.0, 400),
+    }
+    assert family_for(hits, families, {}) == "thl"
 
 
 def test_genome_protein_with_the_name_of_a_member_is_not_that_member(members):

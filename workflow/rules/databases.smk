@@ -101,7 +101,7 @@ rule fetch_databases:
         store=str(STORE.root),
         # Those that are missing are named, so that the job runs again when one goes.
         missing=[slot.written for slot in SLOTS if slot.pending],
-        references=[slot.written for slot in SLOTS if slot.folder],
+        references=[s.written for s in SLOTS if s.folder and s.folder != s.written],
     script:
         "../../scripts/fetch_databases.py"
 
@@ -109,6 +109,14 @@ rule fetch_databases:
 rule verify_databases:
     """Hold every file of the databases against its manifest."""
     input:
+        # So that a file that changed is looked at again; without a change, `--force` does it.
+        files=[
+            str(path)
+            for slot in SLOTS
+            if slot.folder and not slot.pending
+            for path in sorted(Path(slot.folder).rglob("*"))
+            if path.is_file()
+        ],
         schema=MANIFEST_SCHEMA,
         code=DATABASE_LIBRARY,
     output:

@@ -587,11 +587,11 @@ def _fetch_url(url: str, request: Request, own: _Own) -> Entry:
         return _fetch_remote_folder(url.removesuffix(MANIFEST), request, own)
     # Said before anything is downloaded, where it is sure that there will be no manifest.
     if own.name or own.version or not file_name(url).lower().endswith(_ARCHIVES):
-        name, version = own.reference(url)
+        name, version = own.reference(redact(url))
         entry = _stored(f"{name}@{version}", request.store)
         if entry is not None and _is_made_of(entry, url):
             return entry
-    with request.store.lock(url):
+    with request.store.lock(redact(url)):
         found = request.download([url])
         source = Source(
             url=found.url,
@@ -615,8 +615,8 @@ def _is_made_of(entry: Entry, url: str) -> bool:
 
 def _fetch_remote_folder(url: str, request: Request, own: _Own) -> Entry:
     """Fetch a folder by its manifest, which names all of its files with their checksums."""
-    own.refuse(url, f"its {MANIFEST} says what it is")
-    with request.store.lock(url), request.store.staging() as staging:
+    own.refuse(redact(url), f"its {MANIFEST} says what it is")
+    with request.store.lock(redact(url)), request.store.staging() as staging:
         folder = staging / "database"
         folder.mkdir()
         first = request.download([url + MANIFEST])
@@ -663,7 +663,12 @@ def mirrored(urls: Sequence[str], mirror: str) -> list[str]:
     for url in urls:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https"):
-            found.append(f"{base}/{parts.netloc.rpartition('@')[2]}{parts.path}")
+            host, name = parts.netloc.rpartition("@")[2], parts.path.rpartition("/")[2]
+            if parts.query and "." not in name:
+                # The query says which file, so it stays in the name, as wget lays it down.
+                found.append(f"{base}/{host}{parts.path}{quote(f'?{parts.query}')}")
+                continue
+            found.append(f"{base}/{host}{parts.path}")
             found.append(f"{base}/{parts.path.rpartition('/')[2]}")
         else:
             found.append(url)

@@ -231,12 +231,17 @@ def classify_windows(
         assert process.stdin is not None
         assert process.stdout is not None
         # In a thread of its own: kraken2 answers while it is still being asked.
-        feeder = threading.Thread(target=_feed, args=(process.stdin, library, length), daemon=True)
+        failure: list[BaseException] = []
+        feeder = threading.Thread(
+            target=_feed, args=(process.stdin, library, length, failure), daemon=True
+        )
         feeder.start()
         for line in process.stdout:
             _, genome, taxid, _ = line.split("\t", 3)
             counts[int(genome), int(taxid)] += 1
         feeder.join()
+    if failure:
+        raise failure[0]
     if process.returncode:
         raise DatabaseError(
             f"kraken2 ended with code {process.returncode} on its own genomes: {_tail(log)}"
@@ -245,17 +250,18 @@ def classify_windows(
     return counts
 
 
-def _feed(stream: IO[str], library: Path, length: int) -> None:
+def _feed(stream: IO[str], library: Path, length: int, failure: list[BaseException]) -> None:
     try:
-        with dnaio.open(library, fileformat="fasta") as records:
+        # Closed whatever happens: kraken2 would wait for more without end.
+        with stream, dnaio.open(library, fileformat="fasta") as records:
             for record in records:
                 taxid = record.name.split("|")[1]
                 for window in cut_windows(record.sequence, length):
                     stream.write(f">{taxid}\n{window}\n")
-        stream.close()
     except BrokenPipeError:
-        # kraken2 ended early, which its exit code says.
-        return
+        pass  # kraken2 ended early, which its exit code says
+    except BaseException as error:
+        failure.append(error)
 
 
 def write_distribution(path: Path, counts: Mapping[tuple[int, int], int], length: int) -> None:

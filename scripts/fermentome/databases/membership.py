@@ -133,7 +133,7 @@ def family_for(
     for other, rival in ranked[1:]:
         if families.rivals(family, other) and hit.bits < closeness.margin * rival.bits:
             # Between a target and its decoy the decoy has the benefit of the doubt.
-            return other if other in families.decoys else None
+            return next((name for name in (family, other) if name in families.decoys), None)
     return family
 
 
@@ -305,7 +305,10 @@ def background(
         density = hit.bits / aligned
         if hit.bits >= closeness.near_bits and density >= closeness.near_density:
             near.add(hit.query)
-            if density >= closeness.member_density and full_length(hit, closeness.cover):
+            # A piece of a member, as of a gene that a contig cuts, is no other protein.
+            piece = hit.query_cover >= closeness.cover and hit.identity >= closeness.identity
+            whole = density >= closeness.member_density and full_length(hit, closeness.cover)
+            if piece or whole:
                 doubtful.add(hit.query)
     return [
         replace(queries[key], accession=key, family=BACKGROUND, trusted=False)

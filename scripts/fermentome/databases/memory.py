@@ -9,15 +9,15 @@ __all__ = ["reckon_memory"]
 MEGABYTE = 1_000_000
 #: By engine: megabytes at rest, megabytes per megabyte of file, and the files that count, of which
 #: the first that is there is taken.
-_NEEDS: Mapping[str, tuple[int, float, tuple[str, ...]]] = {
+_NEEDS: Mapping[str, tuple[int, tuple[tuple[str, float], ...]]] = {
     # Measured with pysylph 0.1.3, see `fermentome.databases.taxonomic`.
-    "sylph": (500, 1.3, ("taxonomy.syldb",)),
+    "sylph": (500, (("taxonomy.syldb", 1.3),)),
     # The hash table is read into memory as it is; see `fermentome.databases.kraken2_build`.
-    "kraken2": (1000, 1.05, ("hash.k2d",)),
+    "kraken2": (1000, (("hash.k2d", 1.05),)),
     # Rules index_proteins and search_reads.
-    "diamond": (1000, 10, ("proteins.faa.gz",)),
+    "diamond": (1000, (("proteins.faa.gz", 10),)),
     # 3.1 Gb of human genome, 0.9 GB packed, take 11 GB (rule index_host); an index is held as is.
-    "minimap2": (500, 15, ("host.fa.gz", "host.mmi")),
+    "minimap2": (500, (("host.mmi", 1.1), ("host.fa.gz", 15))),
 }
 
 
@@ -34,6 +34,6 @@ def reckon_memory(engine: str, sizes: Mapping[str, int]) -> int:
     >>> reckon_memory("kraken2", {"hash.k2d": 8_000_000_000})
     9400
     """
-    rest, factor, names = _NEEDS[engine]
-    size = next((sizes[name] for name in names if name in sizes), 0)
-    return rest + round(factor * size / MEGABYTE)
+    rest, files = _NEEDS[engine]
+    needed = next((factor * sizes[name] for name, factor in files if name in sizes), 0)
+    return rest + round(needed / MEGABYTE)

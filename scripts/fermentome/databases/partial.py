@@ -145,7 +145,7 @@ def locked_partial(folder: Path, key: str) -> Iterator[Partial]:
 def _open_locked(path: Path) -> io.FileIO:
     waits = False
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         file = io.FileIO(descriptor, "r+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -38,7 +38,7 @@ def fetch_databases(
     Parameters
     ----------
     references
-        Names, with or without version, or folders of databases, which stay where they are.
+        Names, with or without version.
     store_root
         Folder of the store.
     threads
@@ -54,8 +54,6 @@ def fetch_databases(
     store = Store(store_root)
     rows: list[dict[str, Cell]] = []
     for reference in references:
-        if os.path.isdir(reference):
-            continue
         # What is there is not read through: that is what verify_databases is for.
         if reference in store:
             logger.info("%s: is in the store %s", reference, store.root)
@@ -104,7 +102,7 @@ def verify_databases(
         result = "no manifest: a file or folder of your own"
         if slot["folder"]:
             folder, kind = Path(slot["folder"]), KIND_OF[slot["key"]]
-            if os.path.isdir(slot["written"]):
+            if slot["folder"] == slot["written"]:
                 problems = verify_folder(folder, kind=kind)
             else:
                 problems = verify_entry(store, slot["written"], kind=kind)

@@ -113,10 +113,6 @@ class Ledger:
         for family, count in gone.items():
             self.fell[family][reason] += count
 
-    def balance(self, family: str) -> int:
-        """Members that a family must have by this account."""
-        return self.labelled[family] + self.joined[family] - sum(self.fell[family].values())
-
 
 @dataclass(frozen=True)
 class Built:
@@ -265,7 +261,8 @@ class _Builder:
             if member.family.startswith(OTHER)
         ]
         self.ledger.joined[BACKGROUND] += len(rivals)
-        found = self._dereplicate([*kept, *genomic, *universal, *of_genomes, *rivals])
+        clear = self._undisputed([*kept, *genomic, *universal, *of_genomes, *rivals])
+        found = self._dereplicate(clear)
         near = self._background(found)
         return self._settle([*found, *near])
 
@@ -344,18 +341,22 @@ class _Builder:
         self.ledger.joined[BACKGROUND] += len(near)
         return self._dereplicate(near)
 
-    def _settle(self, proteins: Sequence[LabelledProtein]) -> list[LabelledProtein]:
-        """Leave out sequences that stand under several families, and what is above the cap."""
+    def _undisputed(self, proteins: Sequence[LabelledProtein]) -> list[LabelledProtein]:
+        """Leave out sequences that stand under several families, before they stand for others."""
         disputed = _disputed_sequences(proteins)
         clear = [p for p in proteins if p.sequence not in disputed or p.trusted]
         self.ledger.drop(proteins, clear, "disputed")
+        return clear
+
+    def _settle(self, proteins: Sequence[LabelledProtein]) -> list[LabelledProtein]:
+        """Leave out what is above the cap."""
         by_family: dict[str, list[LabelledProtein]] = defaultdict(list)
-        for protein in clear:
+        for protein in proteins:
             by_family[protein.family].append(protein)
         kept: list[LabelledProtein] = []
         for _, members in sorted(by_family.items()):
             kept += self._capped(members)
-        self.ledger.drop(clear, kept, "capped")
+        self.ledger.drop(proteins, kept, "capped")
         return kept
 
     def _capped(self, members: Sequence[LabelledProtein]) -> list[LabelledProtein]:

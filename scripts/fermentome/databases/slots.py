@@ -91,11 +91,12 @@ def place_databases(config: MutableMapping[str, Any], store: Store) -> list[Slot
 
 
 def _find(key: str, written: str, store: Store) -> Slot:
-    if os.path.isdir(written):
-        return Slot(key, written, written)
-    if os.path.exists(written) or not is_reference(written):
-        return Slot(key, written, "")
-    if written not in store:
+    # As `fermentome db`: a name of the store goes before a folder that is called like it.
+    if not (is_reference(written) and written in store):
+        if os.path.isdir(written):
+            return Slot(key, written, written)
+        if os.path.exists(written) or not is_reference(written):
+            return Slot(key, written, "")
         return Slot(key, written, str(store.folder_of(written)), pending=True)
     try:
         return Slot(key, written, str(store.path_of(written)))

@@ -588,10 +588,14 @@ class Store:
         found = []
         # As `fermentome.databases.download` lays them down.
         folder = self.root / "downloads"
+        # Whoever fetches holds a lock, and nothing says which of the downloads are its own.
+        busy = finished and any(map(_is_locked, (self.root / "locks").glob("*.lock")))
         for name in _listed(folder):
             path = folder / name
             if _FINISHED.fullmatch(name):
-                if finished:
+                if busy:
+                    found.append(Collected(path, "finished download", 0, "a database is fetched"))
+                elif finished:
                     found.append(_remove(path, "finished download", trash))
             elif _PARTIAL.fullmatch(name) and _age(path) > partial_days * DAY:
                 if _is_locked(folder / f"{name[:64]}.part"):
@@ -632,7 +636,7 @@ def _lock_of(staging: Path) -> Path:
 def _open_lock(path: Path) -> IO[str]:
     """Open a file to lock; one that belongs to somebody else need not be writable."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         return os.fdopen(descriptor, "r+", encoding="utf-8")
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS) or not path.exists():

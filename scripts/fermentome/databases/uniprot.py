@@ -21,7 +21,6 @@ results stands in ``X-Total-Results``, the next page in ``Link``
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import json
 import logging
@@ -36,7 +35,7 @@ from urllib.parse import urlencode
 
 from fermentome.catalogue import Catalogue
 from fermentome.databases.download import Page, Settings, fetch_pages
-from fermentome.databases.manifest import Source
+from fermentome.databases.manifest import Source, sha256_of
 from fermentome.databases.uniprot_entries import (
     FIELDS,
     Entry,
@@ -497,7 +496,7 @@ def _fetch(server: _Server, folder: Path, name: str, query: Query) -> Fetched:
         requests=results,
         rows=len(entries),
         reviewed=sum(entry.reviewed for entry in entries),
-        sha256=_sha256(path),
+        sha256=sha256_of(path),
     )
     record = dataclasses.asdict(fetched) | {
         "path": path.name,
@@ -549,15 +548,10 @@ def _read_record(folder: Path, name: str) -> dict[str, Any]:
 def _fetched(folder: Path, name: str, record: Mapping[str, Any]) -> Fetched:
     """File of a family by its record; ValueError if it is another one."""
     path = folder / f"{name}{_TABLE}"
-    if _sha256(path) != record["sha256"]:
+    if sha256_of(path) != record["sha256"]:
         raise ValueError(f"{path.name} is not the file that was fetched (sha256 differs)")
     counts = (record["rows"], record["reviewed"])
     return Fetched(name, path, dict(record["requests"]), *counts, record["sha256"])
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _refuse_empty(
