@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 with log_to(snakemake.log[0]):
     fetch_databases(
-        references=snakemake.params.references,
+        slots=snakemake.params.slots,
         store_root=snakemake.params.store,
         threads=snakemake.threads,
         table_path=snakemake.output.table,

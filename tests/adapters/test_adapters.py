@@ -127,7 +127,7 @@ def database_stages(road):
     road.run(
         "fetch_databases",
         output={"table": road.path("databases/fetched.tsv")},
-        params={"references": ["demo-scfa@1"], "missing": ["demo-scfa@1"], "store": store},
+        params={"slots": [slot | {"pending": True}], "missing": ["demo-scfa@1"], "store": store},
     )
     road.run(
         "verify_databases",

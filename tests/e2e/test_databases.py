@@ -30,7 +30,7 @@ def test_before_the_fetch_each_missing_database_is_named_with_the_remedy(project
     assert project[1].returncode != 0
     for name in ("demo-host@1", "demo-taxonomy@1", "demo-scfa@1"):
         assert f"{name} is not in the store" in text
-    assert "snakemake fetch_databases" in text
+    assert "snakemake --cores 1 fetch_databases" in text
 
 
 def test_afterwards_the_run_uses_the_files_of_the_store(project):
@@ -71,3 +71,41 @@ def test_a_database_that_was_removed_is_fetched_again(project):
         assert plan(folder, "fetch_databases").rules == {"fetch_databases"}
     finally:
         link.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("demo-taxonomy@1", "is a database of kind taxonomy, host is wanted there"),
+        ("no-such@1", "no database of this name is known"),
+    ],
+)
+def test_a_wrong_name_is_told_before_anything_is_fetched(tmp_path, name, message):
+    write_project(
+        tmp_path,
+        {
+            "databases": {"store": "store"},
+            "host": {"reference": name},
+            "function": {"reference": "demo-scfa@1"},
+            "taxonomy": {},
+        },
+    )
+    done = snakemake(tmp_path, "fetch_databases", check=False)
+    assert done.returncode != 0
+    log = (tmp_path / "logs/fetch_databases.log").read_text()
+    assert message in log
+    assert not (tmp_path / "store").exists()
+
+
+def test_verification_looks_again_at_a_file_that_changed(project):
+    folder, _ = project
+    proteins = folder / "my store/names/demo-scfa/1/proteins.tsv"
+    whole = proteins.read_bytes()
+    proteins.chmod(0o644)
+    proteins.write_bytes(whole.replace(b"d__Bacteria", b"d__Bacterio", 1))
+    try:
+        done = snakemake(folder, "verify_databases", check=False)
+        assert done.returncode != 0
+        assert "demo-scfa@1" in (folder / "logs/verify_databases.log").read_text()
+    finally:
+        proteins.write_bytes(whole)

@@ -112,7 +112,8 @@ def test_a_name_of_several_versions_must_say_which(tmp_path, store, sylph):
 
 
 def test_a_folder_of_another_kind_is_refused(store, sylph):
-    with pytest.raises(ConfigError, match=r"holds no host\.mmi or host\.fa\.gz"):
+    refusal = r"holds no host\.mmi or host\.fa\.gz.*gut@1 is a database of kind taxonomy for sylph"
+    with pytest.raises(ConfigError, match=refusal):
         place_databases(configuration(host=str(sylph)), store)
     with pytest.raises(ConfigError, match=r"holds no hash\.k2d; expected a Kraken2 database"):
         place_databases(configuration(taxonomy=str(sylph), classifier="kraken2"), store)

@@ -52,7 +52,7 @@ for slot in SLOTS:
     if slot.pending and workflow.is_main_process:
         logger.warning(
             f"configuration, {slot.key}: {slot.written} is not in the store {STORE.root}."
-            " `snakemake fetch_databases` fetches it; nothing that needs it can run before."
+            " `snakemake --cores 1 fetch_databases` fetches it; before, nothing that needs it runs."
         )
 
 SAMPLES = list(SHEET.samples)

@@ -90,10 +90,10 @@ rule fetch_databases:
         "logs/fetch_databases.log",
     benchmark:
         "benchmarks/fetch_databases.tsv"
-    retries: 2
+    retries: 0
     conda:
         "../../envs/databases.yaml"
-    threads: 4
+    threads: 2
     resources:
         mem_mb=megabytes(4000),
         runtime=minutes(1440),
@@ -101,7 +101,7 @@ rule fetch_databases:
         store=str(STORE.root),
         # Those that are missing are named, so that the job runs again when one goes.
         missing=[slot.written for slot in SLOTS if slot.pending],
-        references=[s.written for s in SLOTS if s.folder and s.folder != s.written],
+        slots=[asdict(slot) for slot in SLOTS],
     script:
         "../../scripts/fetch_databases.py"
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fermentome.databases.fetch import fetch
+from fermentome.databases.registry import load_registry
 from fermentome.databases.store import Store
 from fermentome.databases.verify import remarks, verify_entry, verify_folder
 from fermentome.errors import DatabaseError
@@ -28,17 +29,18 @@ KIND_OF = {
 
 
 def fetch_databases(
-    references: Sequence[str],
+    slots: Sequence[Mapping[str, str]],
     store_root: str | os.PathLike[str],
     threads: int,
     table_path: str | os.PathLike[str],
 ) -> None:
-    """Fetch databases into the store; those that are there are left alone.
+    """Fetch the databases that the configuration names; those that are there are left alone.
 
     Parameters
     ----------
-    references
-        Names, with or without version.
+    slots
+        `key`, `written` and `folder` of each `fermentome.databases.slots.Slot`; folders and files
+        stay where they are.
     store_root
         Folder of the store.
     threads
@@ -49,17 +51,25 @@ def fetch_databases(
     Raises
     ------
     DatabaseError
-        If one cannot be fetched.
+        If a name is unknown or of another kind, which is found before anything is fetched, or if
+        one cannot be fetched.
     """
     store = Store(store_root)
+    registry = load_registry()
+    named = [slot for slot in slots if slot["folder"] and slot["folder"] != slot["written"]]
+    for slot in named:
+        if slot["written"] not in store:
+            _check_kind(slot, registry.find(slot["written"]).kind)
     rows: list[dict[str, Cell]] = []
-    for reference in references:
+    for slot in named:
+        reference = slot["written"]
         # What is there is not read through: that is what verify_databases is for.
         if reference in store:
             logger.info("%s: is in the store %s", reference, store.root)
             entry = store.entry(reference)
         else:
-            entry = fetch(reference, store, threads=threads)
+            entry = fetch(reference, store, threads=threads, registry=registry)
+        _check_kind(slot, entry.kind)
         rows.append(
             {
                 "database": entry.name,
@@ -72,6 +82,15 @@ def fetch_databases(
             }
         )
     write_table(table_path, FETCHED_COLUMNS, rows)
+
+
+def _check_kind(slot: Mapping[str, str], kind: str) -> None:
+    wanted = KIND_OF[slot["key"]]
+    if kind != wanted:
+        raise DatabaseError(
+            f"{slot['key']}, {slot['written']}: is a database of kind {kind}, {wanted} is wanted"
+            " there; `fermentome db list` shows the kinds"
+        )
 
 
 def verify_databases(

@@ -15,7 +15,7 @@ from typing import Any
 
 from fermentome.databases.manifest import MANIFEST
 from fermentome.databases.store import Store, is_reference
-from fermentome.errors import ConfigError, DatabaseError
+from fermentome.errors import ConfigError, DatabaseError, ManifestError
 from fermentome.tables import write_table
 
 __all__ = ["Slot", "place_databases", "write_used"]
@@ -132,8 +132,19 @@ def _first_file(slot: Slot, names: Sequence[str], kind: str) -> str:
         return paths[0]
     raise ConfigError(
         f"configuration, {slot.key}, {slot.written!r}: the folder holds no {' or '.join(names)};"
-        f" expected a {kind} database. Hint: `fermentome db verify {slot.written}` says what it is."
+        f" expected a {kind} database. Hint: {_what_it_is(slot)}"
     )
+
+
+def _what_it_is(slot: Slot) -> str:
+    """Say what a folder holds instead, if it says so itself."""
+    from fermentome.databases.manifest import read_manifest
+
+    try:
+        manifest = read_manifest(Path(slot.folder))
+    except ManifestError:
+        return "docs/databases.md says what such a folder holds."
+    return f"{manifest.reference} is a database of kind {manifest.kind} for {manifest.engine}."
 
 
 def write_used(slots: Sequence[Mapping[str, str]], table_path: str | os.PathLike[str]) -> None:
