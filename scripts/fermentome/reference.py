@@ -112,22 +112,6 @@ class Reference:
         """Ids of the families that have at least one member."""
         return frozenset(row.family for row in self.proteins.values())
 
-    def median_length(self, family: str) -> float:
-        """Median length, in amino acids, of the members of `family`.
-
-        Raises
-        ------
-        ReferenceFolderError
-            If `family` has no member.
-        """
-        lengths = [row.length_aa for row in self.proteins.values() if row.family == family]
-        if not lengths:
-            raise ReferenceFolderError(
-                f"{self.folder / TABLE_NAME}: no member of family {family!r}; "
-                "rebuild the reference with this family, or take it out of the catalogue"
-            )
-        return statistics.median(lengths)
-
 
 # --- FASTA ----------------------------------------------------------------------------------------
 

@@ -58,7 +58,6 @@ def test_written_folder_reads_back_with_ids_in_order_of_family_and_accession(fol
         ("P00003", "MKLV"),
     ]
     assert reference.families == {"but", "ack"}
-    assert reference.median_length("but") == 3.5
     assert (reference.manifest.kind, reference.manifest.engine) == ("scfa_proteins", "diamond")
     assert reference.manifest.reference == "tiny@1"
 
@@ -191,11 +190,6 @@ def test_manifest_says_what_the_reference_was_made_from(tmp_path):
     assert manifest.sources == (source,)
     assert (manifest.tools, manifest.parameters) == ({"diamond": "2.1.3"}, {"dereplicate": 95.0})
     assert manifest.memory_mb > 0
-
-
-def test_median_length_of_an_absent_family_is_an_error(folder):
-    with pytest.raises(ReferenceFolderError, match="no member of family 'ptb'"):
-        read_reference(folder).median_length("ptb")
 
 
 # --- FASTA ----------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from fermentome.databases.manifest import ENGINES
+from fermentome.databases.store import copy_file
 from fermentome.errors import DatabaseError, FermentomeError
 from fermentome.lineage import format_lineage, read_lineages, sketch_key
 from fermentome.tables import write_table
@@ -246,7 +247,7 @@ def copy_in(source: Path, target: Path, *, ours: bool = False) -> None:
         with contextlib.suppress(OSError):
             os.link(source.resolve(), target)
             return
-    shutil.copyfile(source, target)
+    copy_file(source, target)
 
 
 def convert_lineages(source: Path, target: Path) -> None:

@@ -30,7 +30,7 @@ import shutil
 import socket
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -48,6 +48,7 @@ __all__ = [
     "Collected",
     "Entry",
     "Store",
+    "copy_file",
     "default_root",
     "is_reference",
     "split_reference",
@@ -240,7 +241,7 @@ class Store:
             others = f"; there: {', '.join(f'{name}@{v}' for v in versions)}" if versions else ""
             raise DatabaseError(
                 f"{reference}: no such database in {self.root}{others}. `fermentome db list` shows"
-                f" what there is, `fermentome db fetch {reference}` gets it"
+                " what there is and what `fermentome db fetch` gets"
             )
         return name, version
 
@@ -331,7 +332,13 @@ class Store:
                 folder.mkdir()
                 return folder, handle
 
-    def add(self, folder: Path) -> Entry:
+    def add(
+        self,
+        folder: Path,
+        *,
+        replace: bool = False,
+        check: Callable[[Path, Manifest], None] | None = None,
+    ) -> Entry:
         """Take a finished database into the store and give it its name.
 
         Parameters
@@ -339,6 +346,11 @@ class Store:
         folder
             A folder with a manifest. Within `staging` it is moved; one from elsewhere is copied
             and left as it is.
+        replace
+            Whether its name may be taken from another database, which runs may have used.
+        check
+            Raises a `DatabaseError` if the folder, whose files are those of its manifest, cannot
+            be used. This module itself knows nothing of the content of files.
 
         Returns
         -------
@@ -348,7 +360,8 @@ class Store:
         Raises
         ------
         ManifestError, DatabaseError
-            If the folder is not what its manifest says, or the store cannot be written to.
+            If the folder is not what its manifest says, its name is that of another database, or
+            the store cannot be written to.
         """
         folder = Path(os.path.abspath(folder))
         if (self.root / "staging") not in folder.parents:
@@ -356,7 +369,7 @@ class Store:
                 copy = inner / "copy"
                 with self._explained(copy):
                     _copy(folder, copy)
-                return self.add(copy)
+                return self.add(copy, replace=replace, check=check)
         manifest = read_manifest(folder)
         list_files(folder)
         problems = check_files(folder, manifest)
@@ -366,14 +379,16 @@ class Store:
             raise DatabaseError(
                 f"{first.path}: {first.what}{more}; the database was not taken into the store"
             )
+        if check is not None:
+            check(folder, manifest)
         with self._explained(folder):
             # The outermost folder of staging shows what the umask, or an ACL, leaves of the rights.
             made = folder.relative_to(self.root / "staging").parts[0]
             rights = stat.S_IMODE((self.root / "staging" / made).stat().st_mode)
             _finish(folder, rights)
-            return self._publish(folder, manifest)
+            return self._publish(folder, manifest, replace)
 
-    def _publish(self, folder: Path, manifest: Manifest) -> Entry:
+    def _publish(self, folder: Path, manifest: Manifest, replace: bool) -> Entry:
         place = self.object_of(manifest.id)
         with self.lock(CONTENT_LOCK):
             present = place.is_dir()
@@ -381,6 +396,8 @@ class Store:
         # and what was put back by others is looked at again.
         damaged = present and not _is_whole(place, manifest)
         with self.lock(CONTENT_LOCK):
+            if not replace:
+                self._refuse_other(manifest)
             place.parent.mkdir(parents=True, exist_ok=True)
             if damaged and place.is_dir() and not _is_whole(place, manifest):
                 logger.warning("%s: damaged, replaced by the one that was added", place)
@@ -391,6 +408,24 @@ class Store:
                 _sync(place.parent)
             path = self._link(manifest, place)
         return self._entry(manifest, path)
+
+    def _refuse_other(self, manifest: Manifest) -> None:
+        """Raise if the name of a database is that of another one.
+
+        A link that somebody edited, or one to a manifest that was, names nothing that runs used.
+        """
+        path = self.root / "names" / manifest.name / manifest.version
+        try:
+            other = read_manifest(path)
+        except ManifestError:
+            return
+        is_named = other.reference == manifest.reference and path.resolve().name == other.id
+        if is_named and other.id != manifest.id:
+            raise DatabaseError(
+                f"{manifest.reference}: is stored already with id {other.id}, this one has"
+                f" {manifest.id}; runs may have used the stored one. Take another version, or say"
+                " --replace"
+            )
 
     def _link(self, manifest: Manifest, place: Path) -> Path:
         path = self.root / "names" / manifest.name / manifest.version
@@ -682,7 +717,18 @@ def _copy(folder: Path, target: Path) -> None:
     target.mkdir()
     for file in (MANIFEST, *list_files(folder)):
         (target / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / file, target / file)
+        copy_file(folder / file, target / file)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file; an error for want of room names the target."""
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        # Python names the file that was read from, which is on another disk perhaps.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(error.errno, error.strerror, os.fspath(target)) from error
+        raise
 
 
 def _finish(folder: Path, rights: int) -> None:
