@@ -11,6 +11,8 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +41,8 @@ from fermentome.databases.host_mask import (
     write_report,
 )
 from fermentome.databases.manifest import Source, sha256_of, write_manifest
-from fermentome.databases.taxonomic import SOURCES, digest_genomes, write_sources
-from fermentome.errors import DatabaseError
-from fermentome.taxonomy import list_genomes
+from fermentome.databases.taxonomic import SOURCES, digest_genomes, genomes_of, write_sources
+from fermentome.errors import DatabaseError, FermentomeError
 
 LEFT_SHOWN = 10
 
@@ -76,7 +77,8 @@ def build(arguments: argparse.Namespace, folder: Path) -> None:
         work = Path(name)
         host = work / "host.fa"
         join_fasta(arguments.fasta, host)
-        lengths = sequence_lengths(host)
+        with _named(host, arguments.fasta):
+            lengths = sequence_lengths(host)
         _say(f"{len(lengths)} sequences, {sum(lengths.values())} bases")
         mask: Mask = {}
         if arguments.mask:
@@ -118,6 +120,16 @@ def build(arguments: argparse.Namespace, folder: Path) -> None:
     _say(f"takes {manifest.memory_mb} MB of memory")
 
 
+@contextmanager
+def _named(host: Path, files: list[Path]) -> Iterator[None]:
+    """Let errors of the joined genome, which is gone in a moment, name the files of the user."""
+    try:
+        yield
+    except FermentomeError as error:
+        words = str(error).replace(str(host), " and ".join(map(str, files)))
+        raise type(error)(words) from error
+
+
 def _check(arguments: argparse.Namespace) -> None:
     for path in [*arguments.fasta, *([arguments.mask] if arguments.mask else [])]:
         if not path.is_file():
@@ -131,10 +143,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _bacteria(paths: list[Path]) -> dict[str, Path]:
     """Genomes of files and folders by name; nothing where none were given."""
-    files: list[Path] = []
-    for path in paths:
-        files += path.iterdir() if path.is_dir() else [path]
-    return list_genomes(files) if files else {}
+    return genomes_of("--mask-with", paths) if paths else {}
 
 
 def _file_source(path: Path) -> Source:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from fermentome.databases.kraken2_build import BuildOptions, build_kraken2
 from fermentome.databases.manifest import Source, sha256_of
+from fermentome.databases.taxonomic import genomes_of
 from fermentome.errors import DatabaseError
 from fermentome.lineage import read_lineages
-from fermentome.taxonomy import list_genomes
 
 DEFAULTS = BuildOptions()
 
@@ -55,7 +55,7 @@ def build(arguments: argparse.Namespace, folder: Path) -> None:
         If an option is out of range.
     """
     _check(arguments)
-    genomes = list_genomes(arguments.genomes.iterdir())
+    genomes = genomes_of("--genomes", [arguments.genomes])
     lineages = read_lineages(arguments.lineages)
     species = len({lineages[name] for name in genomes if name in lineages})
     print(f"{len(genomes)} genomes of {species} species; one thread indexes", file=sys.stderr)
@@ -80,6 +80,7 @@ def build(arguments: argparse.Namespace, folder: Path) -> None:
             if path is not None
         ],
         phenotypes=arguments.phenotypes,
+        table=str(arguments.lineages),
     )
     print(f"takes {manifest.memory_mb} MB of memory", file=sys.stderr)
 

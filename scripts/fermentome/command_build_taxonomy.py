@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fermentome.databases.manifest import Manifest, Source, read_manifest, sha256_of, write_manifest
-from fermentome.databases.store import Store
+from fermentome.databases.store import Store, copy_file
 from fermentome.databases.taxdump import read_taxid_lineages
 from fermentome.databases.taxonomic import (
     DATABASE,
@@ -33,6 +32,7 @@ from fermentome.databases.taxonomic import (
     build_phenotypes,
     catalogue_digests,
     digest_genomes,
+    genomes_of,
     join_phenotypes,
     lineages_of,
     memory_needed,
@@ -44,7 +44,7 @@ from fermentome.defaults import catalogue_files
 from fermentome.errors import DatabaseError
 from fermentome.genome_search import diamond_version
 from fermentome.lineage import Lineage, read_lineages
-from fermentome.taxonomy import build_database, list_genomes
+from fermentome.taxonomy import build_database
 
 SUBSAMPLING = 50
 """That of the workflow; the official databases have 200, and take a quarter of the memory."""
@@ -135,7 +135,7 @@ def _check(arguments: argparse.Namespace) -> None:
 def _build_of_genomes(
     arguments: argparse.Namespace, table: dict[str, Lineage], folder: Path
 ) -> None:
-    genomes = list_genomes(arguments.genomes.iterdir())
+    genomes = genomes_of("--genomes", [arguments.genomes])
     lineages = lineages_of(genomes, table, arguments.lineages)
     _say(f"{len(genomes)} genomes of {len(set(lineages.values()))} taxa")
     subsampling = arguments.subsampling or SUBSAMPLING
@@ -180,7 +180,7 @@ def _build_of_sketches(
     if arguments.phenotypes:
         parameters["genomes_with_phenotype"] = _join(arguments.phenotypes, folder, lineages)
         sources += map(_file_source, arguments.phenotypes)
-    shutil.copyfile(arguments.database, folder / DATABASE)
+    copy_file(arguments.database, folder / DATABASE)
     _write(arguments, folder, lineages, sources, {}, parameters)
 
 

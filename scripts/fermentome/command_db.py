@@ -5,8 +5,11 @@ $XDG_DATA_HOME/fermentome, else ~/.local/share/fermentome; --store names another
 """
 
 import argparse
+import errno
 import logging
+import math
 import secrets
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +20,7 @@ from pathlib import Path
 from fermentome.databases.archives import pack, unpack
 from fermentome.databases.manifest import (
     KINDS,
+    MANIFEST,
     Manifest,
     check_files,
     read_manifest,
@@ -29,8 +33,8 @@ from fermentome.databases.store import (
     is_reference,
     split_reference,
 )
-from fermentome.databases.verify import remarks, verify_entry, verify_folder
-from fermentome.errors import ArchiveError, DatabaseError, ManifestError
+from fermentome.databases.verify import check_content, remarks, verify_entry, verify_folder
+from fermentome.errors import ArchiveError, DatabaseError, FermentomeError, ManifestError
 
 BUILDERS = {
     "scfa": "SCFA proteins, from labelled proteins, UniProt or genomes of your own",
@@ -67,12 +71,37 @@ def run(arguments: argparse.Namespace) -> int:
     logger.setLevel(logging.INFO)
     try:
         return ACTIONS[arguments.action].run(arguments)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise DatabaseError(_file_error(error)) from error
     except KeyboardInterrupt:
         print("interrupted; nothing half-made is left in the store", file=sys.stderr)
         return INTERRUPTED
     finally:
         logger.setLevel(level)
         logger.removeHandler(handler)
+
+
+def _file_error(error: OSError) -> str:
+    """What an error of the file system that nothing below has explained means."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    where = error.filename or ("the disk of the store or of temporary files" if full else "a file")
+    advice = (
+        "; make room, or put the store (--store) and temporary files ($TMPDIR) on another disk"
+        if full
+        else ""
+    )
+    return f"{where}: {error.strerror or error}{advice}"
+
+
+def _add_replace(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="let it take the name and version of another database that is stored; runs that used"
+        " that one would find the new one",
+    )
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
@@ -239,6 +268,7 @@ def _add_fetch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="for what is built (default: 1)"
     )
+    _add_replace(parser)
 
 
 def _fetch(arguments: argparse.Namespace) -> int:
@@ -259,6 +289,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
             progress=Progress(sys.stderr),
             mirror=arguments.mirror,
             threads=arguments.threads,
+            replace=arguments.replace,
         )
         _print_entry(entry)
     return 0
@@ -299,6 +330,7 @@ def _build(arguments: argparse.Namespace) -> int:
         type=Path,
         help="write the finished folder there, not into the store",
     )
+    _add_replace(parser)
     options = parser.parse_args(arguments.rest)
     if options.out:
         manifest = _build_folder(module.build, options)
@@ -306,12 +338,28 @@ def _build(arguments: argparse.Namespace) -> int:
         print(f"id    {manifest.id}")
         print(f"path  {options.out}")
         return 0
+    lacking = [f"--{word}" for word in ("name", "version") if not getattr(options, word)]
+    if lacking:
+        parser.error(f"{' and '.join(lacking)} required, unless --out says where it goes")
     store = Store(options.store)
+    reference = f"{options.name}@{options.version}"
+    if reference in store and not options.replace:
+        logging.getLogger(__name__).warning(
+            "%s: is stored already; another database of that name is refused in the end, unless"
+            " --replace is given",
+            reference,
+        )
     with store.staging() as work:
         folder = work / "database"
         folder.mkdir()
-        module.build(options, folder)
-        _print_entry(store.add(folder))
+        try:
+            module.build(options, folder)
+            entry = store.add(folder, replace=options.replace)
+        except FermentomeError as error:
+            # The folder is gone in a moment.
+            words = str(error).replace(f"{folder}/", "").replace(str(folder), reference)
+            raise type(error)(words) from error
+        _print_entry(entry)
     return 0
 
 
@@ -448,6 +496,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     _add_store(parser)
     parser.add_argument("file", metavar="FILE", type=Path, help="archive that `export` wrote")
     parser.add_argument("--id", help="id that it must have, as `export` printed it")
+    _add_replace(parser)
 
 
 def _import(arguments: argparse.Namespace) -> int:
@@ -456,18 +505,33 @@ def _import(arguments: argparse.Namespace) -> int:
     with store.staging() as work:
         folder = work / "database"
         unpack(file, folder)
+        if not (folder / MANIFEST).is_file():
+            raise ArchiveError(
+                f"{file}: holds no {MANIFEST}, so that it is no export; `fermentome db fetch"
+                f" {shlex.quote(str(file))} --name NAME --version VERSION` makes a database of"
+                " files of others"
+            )
         try:
             manifest = read_manifest(folder)
             if arguments.id and manifest.id != arguments.id.lower():
                 raise DatabaseError(f"has id {manifest.id}, {arguments.id} was expected")
-            with store.lock(manifest.reference):
-                entry = store.add(folder)
         except DatabaseError as error:
-            # What is wrong is the archive, not a folder that is gone in a moment.
-            words = str(error).replace(f"{folder}/", "").removeprefix(f"{folder}: ")
-            raise ArchiveError(f"{file}: {words}; copy the file again") from error
+            raise ArchiveError(
+                f"{_of_archive(error, file, folder)}; copy the file again"
+            ) from error
+        try:
+            with store.lock(manifest.reference):
+                entry = store.add(folder, replace=arguments.replace, check=check_content)
+        except DatabaseError as error:
+            raise ArchiveError(_of_archive(error, file, folder)) from error
     _print_entry(entry)
     return 0
+
+
+def _of_archive(error: DatabaseError, file: Path, folder: Path) -> str:
+    """Say an error of an archive, and not of a folder that is gone in a moment."""
+    words = str(error).replace(f"{folder}/", "").removeprefix(f"{folder}: ")
+    return f"{file}: {words}"
 
 
 # --- gc -------------------------------------------------------------------------------------------
@@ -484,11 +548,21 @@ def _add_gc(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--days",
-        type=float,
+        type=_checked_days,
         default=PARTIAL_DAYS,
         metavar="N",
         help="age from which a partial download is removed (default: %(default)g)",
     )
+
+
+def _checked_days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = math.nan
+    if not 0 <= days < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of days, 0 or more")
+    return days
 
 
 def _gc(arguments: argparse.Namespace) -> int:

@@ -5,9 +5,11 @@ for coverage (Shaw & Yu 2024, doi:10.1038/s41587-024-02412-y). It says which sha
 reads comes from genomes that the database does not hold; that share is a row of the table.
 """
 
+import errno
 import itertools
 import math
 import os
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -175,7 +177,15 @@ def build_database(
     sketches = []
     for name in sorted(genomes):
         sketches.append(sketcher.sketch_genome(name, read_contigs(genomes[name])))
-    pysylph.Database(sketches).dump(os.fspath(output))
+    try:
+        pysylph.Database(sketches).dump(os.fspath(output))
+    except BaseException as error:
+        # A full disk makes pysylph 0.1.3 panic, with an exception that is no Exception.
+        if type(error).__name__ != "PanicException":
+            raise
+        found = re.search(r"code: (\d+)", str(error))
+        code = int(found[1]) if found else errno.EIO
+        raise OSError(code, os.strerror(code), os.fspath(output)) from error
 
 
 def read_contigs(path: Path) -> list[str]:

@@ -304,6 +304,14 @@ def test_name_that_would_fill_the_memory_is_refused(tmp_path):
     refuse(tmp_path, data, "name or comment", name="x.tar.gz")
 
 
+def test_long_name_is_cut_in_the_message(tmp_path):
+    name = "../" + "x" * 5000
+    with pytest.raises(ArchiveError, match=r"member '\.\./x+'\.\.\. leads outside") as caught:
+        (tmp_path / "x.tar").write_bytes(tar_bytes(member(name), format=tarfile.PAX_FORMAT))
+        unpack(tmp_path / "x.tar", tmp_path / "out")
+    assert len(str(caught.value)) < len(str(tmp_path)) + 250
+
+
 def test_too_many_members_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "MOST_MEMBERS", 3)
     refuse(tmp_path, tar_bytes(*(member(str(n)) for n in range(4))), "more than 3")

@@ -18,6 +18,7 @@ from fermentome.databases.manifest import MANIFEST, check_files, read_manifest
 from fermentome.databases.store import Store
 
 SCRIPTS = Path(command_db.__file__).parents[1]
+NAMED = ("--name", "mine", "--version", "1")
 
 
 @pytest.fixture
@@ -240,7 +241,30 @@ def test_import_of_what_is_no_export_is_refused(store, db, tmp_path):
     assert "no.tar: No such file" in db("import", "no.tar").err
     with tarfile.open(tmp_path / "other.tar", "w") as archive:
         archive.add(tmp_path / "host.fa", "host.fa")
-    assert "other.tar: holds no manifest.yaml" in db("import", "other.tar").err
+    err = db("import", "other.tar").err
+    assert "other.tar: holds no manifest.yaml" in err
+    assert "`fermentome db fetch other.tar --name NAME" in err and str(store.root) not in err
+
+
+def test_import_of_what_verify_would_refuse_is_refused(store, db, tmp_path):
+    folder = make_sylph(tmp_path / "mine")
+    (folder / "lineages.tsv").write_text("genome\tlineage\none\td__Bacteria\n")
+    describe_again(folder)
+    assert db("export", folder).code == 0
+    result = db("import", "small-1.tar")
+    assert result.code == 1
+    assert "small-1.tar: lineages.tsv: lacks 1 of the 2 genomes" in result.err
+    assert store.names() == []
+
+
+def test_import_replaces_another_database_only_when_asked(store, db, tmp_path):
+    old = store.add(make_host(tmp_path / "old"))
+    db("export", make_host(tmp_path / "new", memory_mb=9), "new.tar")
+    result = db("import", "new.tar")
+    assert result.code == 1
+    assert f"new.tar: small@1: is stored already with id {old.id}" in result.err
+    assert db("import", "new.tar", "--replace").code == 0
+    assert store.databases()[0].id != old.id
 
 
 def test_import_mends_a_damaged_database(store, db, tmp_path):
@@ -279,7 +303,7 @@ def test_verify_names_every_problem_and_goes_on(store, db, tmp_path):
     assert lines[4].startswith(f"  {two.path}: leads to no folder")
     assert lines[5] == f"{three.reference}: ok"
     assert lines[6] == "nosuch: 1 problem"
-    assert "`fermentome db fetch nosuch` gets it" in lines[7]
+    assert "nosuch: no such database" in lines[7] and "fetch nosuch" not in lines[7]
     assert lines[8] == "3 of 4 databases cannot be used as it is"
 
 
@@ -422,9 +446,53 @@ def test_built_database_is_in_the_store(store, db, builder):
     assert result.out.splitlines()[1:] == [f"id    {entry.id}", f"path  {entry.path}"]
 
 
-def test_builder_names_what_the_user_does_not(store, db, builder):
-    db("build", "host")
-    assert store.names() == [("default", "0")]
+@pytest.mark.parametrize(
+    ("given", "lacking"), [([], "--name and --version"), (["--name", "a"], "--version")]
+)
+def test_what_goes_into_the_store_must_be_named(store, db, builder, given, lacking, capsys):
+    with pytest.raises(SystemExit) as caught:
+        db("build", "host", *given)
+    assert caught.value.code == 2
+    assert f"error: {lacking} required" in capsys.readouterr().err
+    assert not store.root.exists()
+
+
+def test_another_database_of_that_name_is_built_only_when_asked(store, db, builder):
+    assert db("build", "host", *NAMED).code == 0
+    [old] = store.databases()
+    result = db("build", "host", *NAMED)
+    assert (result.code, store.databases()) == (0, [old])
+    assert "mine@1: is stored already" in result.err
+    make = builder.make
+    builder.make = lambda arguments, folder: (
+        make(arguments, folder),
+        describe_again(folder, memory_mb=9),
+    )
+    result = db("build", "host", *NAMED)
+    assert result.code == 1
+    assert f"mine@1: is stored already with id {old.id}" in result.err
+    assert store.databases() == [old]
+    assert db("build", "host", *NAMED, "--replace").code == 0
+    assert store.databases()[0].id != old.id
+
+
+def test_error_of_a_builder_names_no_folder_that_is_gone(store, db, builder):
+    def fail(arguments, folder):
+        raise command_db.DatabaseError(f"{folder}/host.fa: odd\n{folder}: odd")
+
+    builder.make = fail
+    result = db("build", "host", *NAMED)
+    assert result.err == "fermentome db: host.fa: odd\nmine@1: odd\n"
+
+
+def test_full_disk_is_one_line(store, db, builder):
+    def fill_up(arguments, folder):
+        Path("/dev/full").write_bytes(b"1")
+
+    builder.make = fill_up
+    result = db("build", "host", *NAMED)
+    assert result.code == 1
+    assert re.fullmatch("fermentome db: .*No space left on device; make room.*\n", result.err)
 
 
 def test_built_database_can_be_a_folder(store, db, builder, tmp_path):
@@ -437,7 +505,7 @@ def test_built_database_can_be_a_folder(store, db, builder, tmp_path):
     assert "mine: exists already" in result.err
 
 
-@pytest.mark.parametrize("place", [[], ["--out", "mine"]])
+@pytest.mark.parametrize("place", [NAMED, ("--out", "mine")])
 def test_build_that_fails_leaves_nothing(store, db, builder, tmp_path, place):
     def fail(arguments, folder):
         fill(folder, {"host.fa.gz": b"half"})
@@ -447,12 +515,12 @@ def test_build_that_fails_leaves_nothing(store, db, builder, tmp_path, place):
     result = db("build", "host", *place)
     assert (result.code, result.err) == (1, "fermentome db: genomes: too few\n")
     assert not list(store.root.glob("staging/*"))
-    assert [path.name for path in tmp_path.iterdir()] == ([] if place else ["store"])
+    assert [path.name for path in tmp_path.iterdir()] == (["store"] if place == NAMED else [])
 
 
 def test_build_without_manifest_is_refused(store, db, builder):
     builder.make = lambda arguments, folder: fill(folder, {"host.fa.gz": b"1"})
-    result = db("build", "host")
+    result = db("build", "host", *NAMED)
     assert result.code == 1
     assert "manifest.yaml" in result.err
     assert store.names() == []
@@ -464,7 +532,7 @@ def test_interrupted_build_leaves_nothing(store, db, builder):
         raise KeyboardInterrupt
 
     builder.make = interrupt
-    result = db("build", "host")
+    result = db("build", "host", *NAMED)
     assert (result.code, result.err) == (
         130,
         "interrupted; nothing half-made is left in the store\n",
@@ -516,6 +584,13 @@ def test_gc_of_a_database_in_use_is_refused(store, db, tmp_path):
     assert result.code == 1
     assert "left database small@1" in result.out
     assert "another process uses it" in result.out
+
+
+@pytest.mark.parametrize("days", ["nan", "-1", "inf", "soon"])
+def test_days_must_be_a_number_of_days(store, db, days, capsys):
+    with pytest.raises(SystemExit):
+        db("gc", f"--days={days}")
+    assert f"'{days}': expected a number of days" in capsys.readouterr().err
 
 
 def test_gc_of_an_unknown_name_is_an_error(store, db):

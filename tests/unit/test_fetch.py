@@ -10,12 +10,14 @@ import string
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 import yaml
 from download_server import Answer, DownloadServer, status, truncate
+from small_databases import make_kraken2
 
 from fermentome.databases.adopt import convert_lineages, recognise
 from fermentome.databases.archives import pack
@@ -41,7 +43,6 @@ LINEAGES = (
     "GCA_000007185.1\td__Archaea;p__Methanobacteriota;c__Methanopyri;o__Methanopyrales;"
     "f__Methanopyraceae;g__Methanopyrus;s__Methanopyrus kandleri\n"
 )
-HASH = b"hash table " * 10
 
 
 @pytest.fixture
@@ -304,13 +305,28 @@ def kraken2_preset(url, **more):
     }
 
 
-KRAKEN2 = {
-    "hash.k2d": HASH,
-    "opts.k2d": b"options",
-    "taxo.k2d": b"taxonomy",
+def kraken2_files():
+    with tempfile.TemporaryDirectory() as place:
+        folder = make_kraken2(Path(place) / "db")
+        return {path.name: path.read_bytes() for path in folder.glob("*.k2d")}
+
+
+KRAKEN2 = kraken2_files() | {
     "database150mers.kmer_distrib": b"table",
     "standard.md5": b"not kept",
 }
+HASH = KRAKEN2["hash.k2d"]
+
+
+def test_a_hash_table_cut_off_at_its_source_is_refused_and_not_kept(server, store, tmp_path):
+    cut = KRAKEN2 | {"hash.k2d": HASH[:-4]}
+    registry = registry_of(tmp_path, kraken2_preset(server.add("/k2.tar.gz", tar_of(cut))))
+    with pytest.raises(DatabaseError, match=r"^hash\.k2d: has 92 bytes, by its header"):
+        fetch("small-k2", store, registry=registry, settings=QUICK)
+    assert store.names() == []
+    server.add("/k2.tar.gz", tar_of(KRAKEN2))
+    entry = fetch("small-k2", store, registry=registry, settings=QUICK)
+    assert (entry.path / "hash.k2d").read_bytes() == HASH
 
 
 def test_an_archive_is_unpacked_and_its_md5_list_is_compared(server, store, tmp_path):
@@ -376,7 +392,7 @@ def test_a_download_kept_from_before_that_went_bad_is_replaced(server, store, tm
 
 
 def test_a_download_that_breaks_off_is_continued(server, store, tmp_path):
-    big = os.urandom(200_000)
+    big = b">chr1\n" + b"ACGT" * 50_000
     url = server.add("/host.fa.gz", big, fault=truncate(120_000), times=1)
     fetch("small-host", store, registry=registry_of(tmp_path, host_preset(url)), settings=QUICK)
     assert [request.headers["Range"] for request in server.requests] == [None, "bytes=120000-"]
@@ -402,7 +418,7 @@ print(entry.id)
 
 
 def test_two_fetches_at_once_do_one_download(server, store, tmp_path):
-    body = os.urandom(300)
+    body = b">chr1\n" + b"ACGT" * 75
 
     def slow(request):
         # Long enough for the second process to come while the first is at it.
@@ -695,10 +711,14 @@ def test_a_url_that_was_fetched_under_that_name_is_not_downloaded_again(server, 
     assert len(server.requests) == 1
 
 
-def test_another_url_for_the_same_name_replaces_the_database(server, store):
+def test_another_url_for_the_same_name_replaces_the_database_only_when_asked(server, store):
     other = gzip.compress(b">chr2\nACGT\n", mtime=0)
-    for url in (server.add("/a.fa.gz", HOST), server.add("/b.fa.gz", other)):
-        entry = fetch(url, store, name="mouse", version="1", kind="host", settings=QUICK)
+    own = {"name": "mouse", "version": "1", "kind": "host", "settings": QUICK}
+    first = fetch(server.add("/a.fa.gz", HOST), store, **own)
+    url = server.add("/b.fa.gz", other)
+    with pytest.raises(DatabaseError, match=f"mouse@1: is stored already with id {first.id}"):
+        fetch(url, store, **own)
+    entry = fetch(url, store, replace=True, **own)
     assert (entry.path / "host.fa.gz").read_bytes() == other
 
 
@@ -714,6 +734,38 @@ def test_an_archive_without_manifest_is_looked_through(server, store):
     entry = fetch(url, store, name="mine", version="1", settings=QUICK)
     assert (entry.kind, entry.engine) == ("taxonomy", "kraken2")
     assert "standard.md5" not in read_manifest(entry.path).files
+
+
+def test_what_is_no_archive_but_called_so_is_refused_by_its_name(server, store, tmp_path):
+    (tmp_path / "mine.tar").write_text("no tar")
+    with pytest.raises(DatabaseError, match=rf"^{tmp_path}/mine\.tar: is no archive.*'no tar'"):
+        fetch(str(tmp_path / "mine.tar"), store, name="mine", version="1")
+    url = server.add("/k2.tar.gz", b"<!DOCTYPE html><p>Sign in")
+    with pytest.raises(DatabaseError, match=rf"^{url}: is no archive.* a web page"):
+        fetch(url, store, name="mine", version="1", settings=QUICK)
+    server.add("/k2.tar.gz", tar_of(KRAKEN2))
+    assert fetch(url, store, name="mine", version="1", settings=QUICK).engine == "kraken2"
+
+
+def test_an_archive_that_cannot_be_used_is_refused_by_its_name(store, tmp_path):
+    cut = KRAKEN2 | {"hash.k2d": HASH[:-4]}
+    for name, files in (("cut.tar", cut), ("other.tar", {"README": b"?"})):
+        (tmp_path / name).write_bytes(tar_of(files, ""))
+        with pytest.raises(DatabaseError) as caught:
+            fetch(str(tmp_path / name), store, name="mine", version="1")
+        assert name in str(caught.value) or "hash.k2d: has 92 bytes" in str(caught.value)
+        assert str(store.root) not in str(caught.value)
+
+
+def test_a_preset_that_is_stored_is_fetched_again_when_asked(server, store, tmp_path):
+    url = server.add("/host.fa.gz", HOST)
+    registry = registry_of(tmp_path, host_preset(url))
+    first = fetch("small-host", store, registry=registry, settings=QUICK)
+    other = gzip.compress(b">chr2\nACGT\n", mtime=0)
+    server.add("/host.fa.gz", other)
+    assert fetch("small-host", store, registry=registry, settings=QUICK) == first
+    entry = fetch("small-host", store, registry=registry, settings=QUICK, replace=True)
+    assert (entry.path / "host.fa.gz").read_bytes() == other
 
 
 def test_what_is_nothing_at_all_is_answered_with_what_would_be_something(store, tmp_path):

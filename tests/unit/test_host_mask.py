@@ -23,7 +23,7 @@ from fermentome.databases.host_mask import (
     write_bed,
 )
 from fermentome.databases.manifest import check_files, read_manifest
-from fermentome.errors import DatabaseError, ReferenceFolderError
+from fermentome.errors import DatabaseError, FermentomeError, ReferenceFolderError
 
 INTERVALS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9)).map(lambda p: (p[0], sum(p))))
 
@@ -289,6 +289,21 @@ def test_host_that_is_no_genome_is_refused(tmp_path):
     (tmp_path / "a.fa").write_text(">a\nMKLVWE\n")
     with pytest.raises(ReferenceFolderError, match="is it a protein file"):
         build(tmp_path / "out", "--fasta", tmp_path / "a.fa")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"/b\.fa: is empty"),
+        ("<html>", r"/b\.fa: begins with b'<'"),
+        (">b\nMKLVWEMKLVWEMKLVWE\n", r"/a\.fa and .*/b\.fa: .* is it a protein file"),
+    ],
+)
+def test_host_that_is_no_genome_is_named_as_the_user_does(tmp_path, text, message):
+    fasta(tmp_path / "a.fa", chr1="ACGT")
+    (tmp_path / "b.fa").write_text(text)
+    with pytest.raises(FermentomeError, match=f"^{tmp_path}{message}"):
+        build(tmp_path / "out", "--fasta", tmp_path / "a.fa", tmp_path / "b.fa")
 
 
 @pytest.mark.parametrize("option", ["--fasta", "--mask"])

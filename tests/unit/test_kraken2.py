@@ -2,21 +2,32 @@
 
 import math
 import struct
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fermentome.databases.kraken2_build import (
+    BuildOptions,
+    build_kraken2,
     clear_padding,
     cut_windows,
     number_taxa,
     path_of,
     size_rows,
+    work_folder,
     write_distribution,
     write_tree,
 )
-from fermentome.errors import EvidenceError, ReferenceFolderError, TableError
+from fermentome.errors import (
+    DatabaseError,
+    EvidenceError,
+    LineageError,
+    ReferenceFolderError,
+    TableError,
+)
 from fermentome.flow import SampleFlow
 from fermentome.kraken2 import (
     Counts,
@@ -387,6 +398,28 @@ def test_taxids_depend_on_the_lineages_and_not_on_their_order():
     taxa = number_taxa([ONE, TWO])
     assert taxa[()] == 1
     assert sorted(taxa.values()) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("name", ["a b", "a*b", "a\tb"])
+def test_work_is_done_elsewhere_where_kraken2_build_would_cut_the_path(tmp_path, monkeypatch, name):
+    plain, odd = tmp_path / "plain", tmp_path / name
+    for folder in (plain, odd):
+        folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(plain))
+    for folder in (plain, odd):
+        with work_folder(folder) as place:
+            assert Path(place).parent == plain
+    monkeypatch.setattr(tempfile, "tempdir", str(odd))
+    with pytest.raises(DatabaseError, match="set TMPDIR to a folder without"):
+        work_folder(odd)
+
+
+def test_genome_without_lineage_is_named_with_the_table(tmp_path):
+    with pytest.raises(LineageError, match=r"^my\.tsv: 1 of 1 genomes have no row.*'one'"):
+        build_kraken2(
+            {"one": tmp_path / "one.fna"}, {}, tmp_path, name="a", version="1", description="",
+            licence="", options=BuildOptions(), table="my.tsv",
+        )  # fmt: skip
 
 
 def test_tree_links_every_taxon_to_the_rank_above_that_has_a_name(tmp_path):

@@ -303,3 +303,12 @@ def test_identity_out_of_range_is_refused(world, tmp_path, capsys):
     _, command = world
     assert main([*command, "--dereplicate", "20", "--out", str(tmp_path / "db")]) == 1
     assert "dereplicate is 20, expected an identity of 50 to 100" in capsys.readouterr().err
+
+
+def test_reasons_are_given_where_all_proteins_fall(tmp_path, capsys):
+    write_records(tmp_path / "thl.faa", [("thl|1", "MKLV")])
+    command = ["db", "build", "scfa", "--proteins", str(tmp_path / "thl.faa"), "--name", "x",
+               "--version", "1", "--store", str(tmp_path / "store")]  # fmt: skip
+    assert main(command) == 1
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert "no protein is left of 1 with a label of the catalogue; they fell as 1 fragment" in err

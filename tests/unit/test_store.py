@@ -19,7 +19,13 @@ from small_databases import describe, fill, make_host
 
 from fermentome.databases import store as module
 from fermentome.databases.manifest import MANIFEST, check_files, read_manifest
-from fermentome.databases.store import Store, default_root, is_reference, split_reference
+from fermentome.databases.store import (
+    Store,
+    copy_file,
+    default_root,
+    is_reference,
+    split_reference,
+)
 from fermentome.errors import DatabaseError, ManifestError
 
 SCRIPTS = Path(module.__file__).parents[2]
@@ -166,15 +172,50 @@ def test_adding_mends_a_name_that_leads_nowhere(store, tmp_path):
     entry = added(store, tmp_path)
     shutil.rmtree(store.object_of(entry.id))
     assert "small" not in store
-    with pytest.raises(DatabaseError, match="leads to no database.*fermentome db fetch small@1"):
+    with pytest.raises(DatabaseError, match="leads to no database.*fermentome db verify small@1"):
         store.path_of("small")
     assert added(store, tmp_path) == entry
     assert "small" in store
 
 
-def test_new_content_under_an_old_name_replaces_the_name(store, tmp_path, caplog):
+def test_another_database_does_not_take_a_name_unasked(store, tmp_path):
     old = added(store, tmp_path)
-    new = added(store, tmp_path, memory_mb=101)
+    with pytest.raises(
+        DatabaseError, match=rf"^small@1: is stored already with id {old.id}, .*--re"
+    ):
+        added(store, tmp_path, memory_mb=101)
+    assert store.databases() == [old]
+    assert added(store, tmp_path) == old
+
+
+def test_name_of_what_was_edited_can_be_taken(store, tmp_path):
+    entry = added(store, tmp_path)
+    path = entry.path / MANIFEST
+    path.chmod(0o644)
+    path.write_text(path.read_text().replace("memory_mb: 100", "memory_mb: 7"))
+    assert added(store, tmp_path, memory_mb=101).id != entry.id
+
+
+def test_folder_that_a_check_refuses_is_not_taken(store, tmp_path):
+    def check(folder, manifest):
+        raise DatabaseError(f"{folder / 'host.mmi'}: of no use, {manifest.reference}")
+
+    folder = make_host(tmp_path / "mine")
+    with pytest.raises(DatabaseError, match=rf"^{folder}/host.mmi: of no use, small@1$"):
+        store.add(folder, check=check)
+    assert store.databases() == []
+
+
+def test_full_disk_names_the_copy_and_not_the_source(tmp_path):
+    (tmp_path / "source").write_bytes(bytes(100_000))
+    with pytest.raises(OSError, match="No space left") as caught:
+        copy_file(tmp_path / "source", Path("/dev/full"))
+    assert caught.value.filename == "/dev/full"
+
+
+def test_new_content_under_an_old_name_replaces_the_name_when_asked(store, tmp_path, caplog):
+    old = added(store, tmp_path)
+    new = store.add(make_host(tmp_path / "new", memory_mb=101), replace=True)
     assert new.id != old.id
     assert store.databases() == [new]
     assert "now names another database" in caplog.text
@@ -209,7 +250,9 @@ def test_several_versions_must_be_told_apart(store, tmp_path):
 
 
 def test_missing_database_says_how_to_get_it(store, tmp_path):
-    with pytest.raises(DatabaseError, match="`fermentome db fetch gtdb@r220` gets it"):
+    with pytest.raises(
+        DatabaseError, match="gtdb@r220: no such database .*what `fermentome db fetch` gets"
+    ):
         store.path_of("gtdb@r220")
     added(store, tmp_path)
     with pytest.raises(DatabaseError, match="there: small@1"):
@@ -585,7 +628,7 @@ def test_nothing_is_removed_where_the_names_cannot_be_read(open_folder):
 
 def test_dry_run_says_the_same_and_removes_nothing(store, tmp_path):
     added(store, tmp_path, "1")
-    added(store, tmp_path, "1", memory_mb=5)
+    store.add(make_host(tmp_path / "other", memory_mb=5), replace=True)
     fill(store.downloads, {"0" * 64 + ".part": b"12345"})
     os.utime(store.downloads / ("0" * 64 + ".part"), (OLD, OLD))
     before = names_below(store.root)
@@ -598,7 +641,7 @@ def test_dry_run_says_the_same_and_removes_nothing(store, tmp_path):
 
 def test_unknown_name_removes_nothing(store, tmp_path):
     added(store, tmp_path, "1")
-    added(store, tmp_path, "1", memory_mb=5)
+    store.add(make_host(tmp_path / "other", memory_mb=5), replace=True)
     before = names_below(store.root)
     with pytest.raises(DatabaseError, match="nosuch"):
         store.collect(["small", "nosuch"])

@@ -24,6 +24,7 @@ from fermentome.errors import DatabaseError, LineageError
 from fermentome.genomes import PHENOTYPE_COLUMNS
 from fermentome.lineage import format_lineage, parse_lineage, read_lineages
 from fermentome.organisms import read_phenotypes
+from fermentome.taxonomy import build_database, list_genomes
 
 EXAMPLE = Path(__file__).parents[2] / "example"
 LINEAGES = EXAMPLE / "data/lineages.tsv"
@@ -112,6 +113,20 @@ def test_genome_without_lineage_stops_the_build_and_is_named(tmp_path, genomes, 
     gtdb.write_text(f"RS_GCF_000000001.1\t{COLI_TEXT}\n")
     with pytest.raises(LineageError, match=r"taxonomy\.tsv: 1 of 2 genomes have no row.*'my_mag'"):
         build(tmp_path / "out", "--genomes", genomes, "--lineages", gtdb)
+
+
+def test_folder_without_genomes_is_named_with_its_option(tmp_path, gtdb):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DatabaseError, match=f"^--genomes {tmp_path}/none: no genome found"):
+        build(tmp_path / "out", "--genomes", tmp_path / "none", "--lineages", gtdb)
+
+
+def test_sketches_that_find_no_room_are_an_error_of_the_disk(genomes):
+    found = list_genomes(genomes.iterdir())
+    lineages = dict.fromkeys(found, COLI)
+    with pytest.raises(OSError, match="No space left") as caught:
+        build_database(found, lineages, 1, Path("/dev/full"))
+    assert caught.value.filename == "/dev/full"
 
 
 @pytest.mark.parametrize(

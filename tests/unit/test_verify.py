@@ -1,11 +1,13 @@
 """Verify: each thing that goes wrong is found, told from the others, and mended as it says."""
 
+import argparse
 import gzip
 import os
 import shlex
 import shutil
 import struct
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,14 @@ from small_databases import (
 from fermentome.databases import verify as module
 from fermentome.databases.manifest import MANIFEST, Source, read_manifest
 from fermentome.databases.store import Store
-from fermentome.databases.verify import check_kind, remarks, verify_entry, verify_folder
+from fermentome.databases.verify import (
+    ContentError,
+    check_content,
+    check_kind,
+    remarks,
+    verify_entry,
+    verify_folder,
+)
 from fermentome.errors import DatabaseError, ManifestError
 
 
@@ -486,15 +495,16 @@ def test_database_from_one_address_is_fetched_from_there(store, tmp_path):
 def test_database_that_was_built_comes_from_its_export(store, tmp_path):
     assert mend_of(store, tmp_path) == (
         "fermentome db import small-1.tar"
-        "  # its export, or: fermentome db build host --name small --version 1"
+        "  # its export, or: fermentome db build host --name small --version 1 --fasta FILE"
+        " --replace"
     )
 
 
-def test_what_is_as_it_was_made_is_dropped_before_it_is_fetched(store, tmp_path, tools):
+def test_what_is_as_it_was_made_is_fetched_again_and_replaced(store, tmp_path, tools):
     tools(minimap2="3.0")
     store.add(make_host(tmp_path / "db", name="demo-host", tools={"minimap2": "2.24"}))
     [problem] = verify_entry(store, "demo-host")
-    assert problem.mend == "fermentome db gc demo-host@1 && fermentome db fetch demo-host@1"
+    assert problem.mend == "fermentome db fetch demo-host@1 --replace"
 
 
 def test_host_index_is_made_anew_from_the_sequences_beside_it(store, tmp_path, tools):
@@ -502,7 +512,8 @@ def test_host_index_is_made_anew_from_the_sequences_beside_it(store, tmp_path, t
     entry = store.add(make_host(tmp_path / "db", tools={"minimap2": "2.24"}))
     [problem] = verify_entry(store, "small")
     fasta = entry.path / "host.fa.gz"
-    assert problem.mend == f"fermentome db build host --name small --version 1 --fasta {fasta}"
+    build = "fermentome db build host --name small --version 1"
+    assert problem.mend == f"{build} --fasta {fasta} --replace"
 
 
 def test_lineage_table_is_asked_for_and_the_sketches_are_kept(store, tmp_path):
@@ -521,9 +532,39 @@ def test_index_without_sources_beside_it_is_built_from_its_sources(store, tmp_pa
     store.add(make_kraken2(tmp_path / "db"))
     [problem] = verify_entry(store, "small")
     assert problem.mend == (
-        "fermentome db gc small@1 && fermentome db build kraken2 --name small --version 1"
-        "  # from its sources"
+        "fermentome db build kraken2 --name small --version 1 --genomes DIR --lineages TSV"
+        " --replace  # from its sources"
     )
+
+
+@pytest.mark.parametrize("engine", MAKERS)
+def test_build_commands_have_the_options_that_the_builder_requires(engine):
+    parser = argparse.ArgumentParser()
+    builder = import_module(f"fermentome.command_build_{module.BUILDER_OF[engine]}")
+    builder.add_arguments(parser)
+    parser.parse_args(module.WANTED_BY[engine].split())
+
+
+def test_content_that_cannot_be_used_is_refused_by_file(tmp_path):
+    folder = make_kraken2(tmp_path / "db")
+    check_content(folder, read_manifest(folder))
+    whole = (folder / "hash.k2d").read_bytes()
+    (folder / "hash.k2d").write_bytes(whole[:-4])
+    with pytest.raises(ContentError, match=r"^hash\.k2d: has 92 bytes, by its header"):
+        check_content(folder, describe_again(folder))
+
+
+def test_folder_that_is_not_there_is_no_export(tmp_path):
+    [problem] = verify_folder(tmp_path / "nothing")
+    assert problem.mend.startswith("fermentome db list")
+
+
+def test_missing_manifest_in_the_store_is_mended_by_one_command(store, tmp_path):
+    entry = store.add(make_host(tmp_path / "db"))
+    (entry.path / MANIFEST).unlink()
+    [problem] = verify_entry(store, "small@1")
+    assert problem.what == f"holds no {MANIFEST}"
+    assert problem.mend == "fermentome db import small-1.tar"
 
 
 def test_program_that_fails_has_no_version(tools, tmp_path):

@@ -43,6 +43,7 @@ MOST_MEMBERS = 1_000_000
 #: Names and comments of a tar member are read in one go; real ones take a few hundred bytes.
 LONGEST_HEADER = 1024 * 1024
 BLOCK = 1024 * 1024
+LONGEST_SHOWN = 120
 _DRIVE = re.compile(r"[A-Za-z]:")
 #: What the modules of the standard library raise on damaged archives.
 _DAMAGED = (
@@ -216,8 +217,14 @@ def _explain(error: BaseException, archive: Path) -> None:
     if isinstance(error, OSError):
         raise ArchiveError(
             f"{archive}: {error.strerror or error}"
-            f"{f' ({error.filename})' if error.filename else ''}; nothing was unpacked"
+            f"{f' ({_short(error.filename)})' if error.filename else ''}; nothing was unpacked"
         ) from error
+
+
+def _short(name: object) -> str:
+    """A name as it stands in a message: whoever made the archive chose its length."""
+    text = os.fsdecode(name) if isinstance(name, bytes | os.PathLike) else str(name)
+    return repr(text) if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]!r}..."
 
 
 def _unpack_any(archive: Path, writer: _Writer) -> None:
@@ -315,7 +322,7 @@ class _Writer:
 
     def refuse(self, name: str, why: str) -> NoReturn:
         """Refuse the archive for a member."""
-        raise ArchiveError(f"{self.archive}: member {name!r} {why}; nothing was unpacked")
+        raise ArchiveError(f"{self.archive}: member {_short(name)} {why}; nothing was unpacked")
 
     def announce(self, name: str, size: int) -> None:
         """Look at a member's name and at the size that it says it has, before anything else."""
@@ -370,7 +377,7 @@ class _Writer:
         known = key in self._seen
         other, was_folder = self._seen.setdefault(key, (path, is_folder))
         if other != path:
-            self.refuse(path, f"is the same file as {other!r} where capitals do not count")
+            self.refuse(path, f"is the same file as {_short(other)} where capitals do not count")
         if known and not (is_folder and was_folder):
             self.refuse(path, "stands twice")
 
@@ -397,7 +404,7 @@ def _unpack_tar(archive: Path, stream: _Guard, writer: _Writer) -> None:
 
 def _tar_type(member: tarfile.TarInfo) -> str:
     if member.issym() or member.islnk():
-        return f"a link to {member.linkname!r}"
+        return f"a link to {_short(member.linkname)}"
     if member.issparse():
         return "a sparse file"
     return "a device or something else that is no file"

@@ -566,8 +566,10 @@ def _lacking(folder: Path, needed: int, settings: Settings) -> str:
     free = shutil.disk_usage(folder).free
     if free >= needed + settings.spare:
         return ""
+    # A server need not tell the size of a file.
+    wanted = f"{needed} bytes are needed" if needed > 0 else "a file of unknown size comes"
     return (
-        f"{folder}: not enough space: {needed} bytes are needed, and {settings.spare} are to stay "
+        f"{folder}: not enough space: {wanted}, and {settings.spare} are to stay "
         f"free, but {free} are free; make room, or put the store on another disk by --store or "
         "$FERMENTOME_STORE"
     )

@@ -53,8 +53,9 @@ from fermentome.databases.manifest import (
 from fermentome.databases.memory import reckon_memory
 from fermentome.databases.registry import Preset, Registry, SourceFile, load_registry
 from fermentome.databases.store import Entry, Store, is_reference, split_reference
+from fermentome.databases.verify import ContentError, check_content
 from fermentome.defaults import WORKFLOW
-from fermentome.errors import DatabaseError, DownloadError
+from fermentome.errors import DatabaseError, DownloadError, FermentomeError
 
 __all__ = ["MIRROR_VARIABLE", "Request", "fetch", "mirrored"]
 
@@ -83,6 +84,8 @@ class Request:
         Limits of a download.
     threads
         For databases that are built from what is fetched.
+    replace
+        Whether what is stored is fetched again, and its name given to what comes.
     """
 
     store: Store
@@ -90,6 +93,12 @@ class Request:
     mirror: str = ""
     settings: Settings = field(default_factory=Settings)
     threads: int = 1
+    replace: bool = False
+
+    def add(self, folder: Path, *, replace: bool | None = None) -> Entry:
+        """Take a finished folder into the store, if its content can be used."""
+        replace = self.replace if replace is None else replace
+        return self.store.add(folder, replace=replace, check=check_content)
 
     def download(
         self,
@@ -159,6 +168,7 @@ def fetch(
     progress: Progress | None = None,
     mirror: str | None = None,
     threads: int = 1,
+    replace: bool = False,
     registry: Registry | None = None,
     settings: Settings | None = None,
 ) -> Entry:
@@ -181,6 +191,9 @@ def fetch(
         ``MIRROR/file``, and nowhere else. By default ``$FERMENTOME_MIRROR``.
     threads
         For databases that are built from what is fetched.
+    replace
+        Whether to fetch again what is stored, and to give its name to what comes. Without it
+        another database under the name of a stored one is refused.
     registry
         Presets; by default those of the repository.
     settings
@@ -202,6 +215,7 @@ def fetch(
         mirror=os.environ.get(MIRROR_VARIABLE, "") if mirror is None else mirror,
         settings=settings or Settings(),
         threads=threads,
+        replace=replace,
     )
     own = _Own(name, version, kind, engine, licence, description)
     if _ADDRESS.match(reference):
@@ -268,20 +282,23 @@ def _fetch_known(reference: str, registry: Registry, request: Request) -> Entry:
     store = request.store
     wanted = _wanted(reference, registry, store)
     # Without the lock, for which the store would have to be writable.
-    entry = _stored(wanted, store)
+    entry = None if request.replace else _stored(wanted, store)
     if entry is not None:
         return entry
     if wanted in store:
         if not registry.knows(wanted):
+            damaged = "" if request.replace else "is damaged, and "
             raise DatabaseError(
-                f"{wanted}: is damaged, and is known to this store only; `fermentome db verify"
+                f"{wanted}: {damaged}is known to this store only; `fermentome db verify"
                 f" {wanted}` says what is wrong and how to mend it"
             )
-        logger.warning("%s: is damaged, so it is fetched again", wanted)
+        why = "--replace was given" if request.replace else "is damaged"
+        logger.warning("%s: %s, so it is fetched again", wanted, why)
     preset = registry.find(wanted)
     with store.lock(wanted):
         # Another process may have been faster.
-        return _stored(wanted, store) or _fetch_preset(preset, request)
+        entry = None if request.replace else _stored(wanted, store)
+        return entry or _fetch_preset(preset, request)
 
 
 def _wanted(reference: str, registry: Registry, store: Store) -> str:
@@ -318,12 +335,13 @@ def _fetch_preset(preset: Preset, request: Request) -> Entry:
             from fermentome.databases.recipes import follow
 
             follow(preset, folder, request)
-            return request.store.add(folder)
+            return request.add(folder, replace=True)
         with _downloads(preset, request) as taken:
             sources = [*_place_all(preset, folder, staging, taken)]
             found = match_lineages(folder) if preset.engine == "sylph" else {}
             stamp(preset, folder, sources, parameters={**preset.parameters, **found})
-            return request.store.add(folder)
+            # What is stored under the name of a preset and is here is damaged.
+            return request.add(folder, replace=True)
 
 
 def stamp(
@@ -397,7 +415,16 @@ def _downloads(preset: Preset, request: Request) -> Iterator[list[_Taken]]:
             _check_md5(found.path, sums[name], name)
             sums = {}
         taken.append(_Taken(item, found, sums))
-    yield taken
+    try:
+        yield taken
+    except ContentError:
+        # Kept, they would be taken for good again.
+        _forget(taken, request)
+        raise
+    _forget(taken, request)
+
+
+def _forget(taken: Sequence[_Taken], request: Request) -> None:
     for one in taken:
         for url in _addresses(one.item.urls):
             request.forget([url], one.found)
@@ -505,20 +532,31 @@ def _need_space(preset: Preset, store: Store) -> None:
 
 
 def _fetch_folder(
-    path: Path, request: Request, own: _Own, sources: Sequence[Source] = (), ours: bool = False
+    path: Path,
+    request: Request,
+    own: _Own,
+    sources: Sequence[Source] = (),
+    ours: bool = False,
+    where: str = "",
 ) -> Entry:
+    """Take in a folder; `where` is what the user calls it."""
+    where = where or str(path)
     if (path / MANIFEST).is_file():
         manifest = read_manifest(path)
-        own.refuse(str(path), f"its {MANIFEST} says that it is {manifest.reference}")
+        own.refuse(where, f"its {MANIFEST} says that it is {manifest.reference}")
         with request.store.lock(manifest.reference):
-            return request.store.add(path)
-    name, version = own.reference(str(path))
-    with request.store.lock(f"{name}@{version}"), request.store.staging() as staging:
+            return request.add(path)
+    name, version = own.reference(where)
+    with (
+        request.store.lock(f"{name}@{version}"),
+        request.store.staging() as staging,
+        _named(staging / "database", where),
+    ):
         folder = staging / "database"
         folder.mkdir()
-        layout = recognise(_names_in(path), str(path), kind=own.kind, engine=own.engine)
+        layout = recognise(_names_in(path), where, kind=own.kind, engine=own.engine)
         for left in layout.left:
-            logger.info("%s: left out, no file of such a database", path / left)
+            logger.info("%s: %s: left out, no file of such a database", where, left)
         adopt(path, folder, layout, ours=ours)
         parameters = match_lineages(folder) if layout.engine == "sylph" else {}
         sizes = {file: (folder / file).stat().st_size for file in list_files(folder)}
@@ -535,7 +573,20 @@ def _fetch_folder(
             parameters=parameters,
             memory_mb=reckon_memory(layout.engine, sizes),
         )
-        return request.store.add(folder)
+        return request.add(folder)
+
+
+@contextlib.contextmanager
+def _named(folder: Path, where: str) -> Iterator[None]:
+    """Let errors name what the user knows in place of a folder of the staging."""
+    try:
+        yield
+    except FermentomeError as error:
+        text = str(error)
+        if str(folder) not in text:
+            raise
+        text = text.replace(f"{folder}/", f"{where}: ").replace(str(folder), where)
+        raise type(error)(text) from error
 
 
 def _names_in(folder: Path) -> list[str]:
@@ -563,15 +614,33 @@ def _fetch_piece(
     """Take in one file: an archive, or the only file of a database."""
     with request.store.staging() as staging:
         folder = staging / "unpacked"
+        where = str(path) if path.name == name else source.url
         if _holds_files(path):
-            unpack(path, folder)
+            with _named(path, where):
+                unpack(path, folder)
+        elif name.lower().endswith(_ARCHIVES):
+            raise ContentError(
+                f"{where}: is no archive, whatever its name says: {_beginning(path)}; copy or"
+                " download it again"
+            )
         else:
             folder.mkdir()
             try:
                 (folder / name).symlink_to(path.resolve())
             except OSError as error:
-                raise DatabaseError(f"{folder / name}: {error.strerror}") from error
-        return _fetch_folder(folder, request, own, [source], ours=ours)
+                raise DatabaseError(f"{where}: {error.strerror}") from error
+        with _named(folder / name, where), _named(folder, where):
+            return _fetch_folder(folder, request, own, [source], ours=ours, where=where)
+
+
+def _beginning(path: Path) -> str:
+    """What a file begins with, in words."""
+    with path.open("rb") as handle:
+        start = handle.read(40)
+    if not start:
+        return "it is empty"
+    page = start.lstrip().lower().startswith((b"<!doctype", b"<html"))
+    return f"it {'is a web page and ' if page else ''}begins with {start!r}"
 
 
 def _holds_files(path: Path) -> bool:
@@ -588,7 +657,7 @@ def _fetch_url(url: str, request: Request, own: _Own) -> Entry:
     # Said before anything is downloaded, where it is sure that there will be no manifest.
     if own.name or own.version or not file_name(url).lower().endswith(_ARCHIVES):
         name, version = own.reference(redact(url))
-        entry = _stored(f"{name}@{version}", request.store)
+        entry = None if request.replace else _stored(f"{name}@{version}", request.store)
         if entry is not None and _is_made_of(entry, url):
             return entry
     with request.store.lock(redact(url)):
@@ -600,7 +669,11 @@ def _fetch_url(url: str, request: Request, own: _Own) -> Entry:
             sha256=found.sha256,
             size=found.size,
         )
-        entry = _fetch_piece(found.path, file_name(url), source, request, own, ours=True)
+        try:
+            entry = _fetch_piece(found.path, file_name(url), source, request, own, ours=True)
+        except ContentError:
+            request.forget([url], found)
+            raise
         request.forget([url], found)
         return entry
 
@@ -634,7 +707,8 @@ def _fetch_remote_folder(url: str, request: Request, own: _Own) -> Entry:
             target.parent.mkdir(parents=True, exist_ok=True)
             copy_in(found.path, target, ours=True)
             taken.append((address, found))
-        entry = request.store.add(folder)
+        with _named(folder, redact(url)):
+            entry = request.add(folder)
         for address, found in taken:
             request.forget([address], found)
         return entry

@@ -243,10 +243,16 @@ def join_fasta(paths: Sequence[Path], target: Path) -> None:
     """Write the genomes of several files, plain or gzip, into one plain file."""
     with target.open("wb") as out:
         for path in paths:
-            last = b"\n"
+            last = b""
             for block in read_blocks(path):
+                if not last and not block.startswith(b">"):
+                    raise DatabaseError(
+                        f"{path}: begins with {block[:1]!r}, '>' of a FASTA file was expected"
+                    )
                 out.write(block)
                 last = block[-1:]
+            if not last:
+                raise DatabaseError(f"{path}: is empty; a genome in FASTA was expected")
             if last != b"\n":
                 out.write(b"\n")
 

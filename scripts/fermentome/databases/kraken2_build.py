@@ -8,6 +8,8 @@ which is set to zero here.
 
 from __future__ import annotations
 
+import errno
+import re
 import shutil
 import statistics
 import subprocess
@@ -15,6 +17,7 @@ import tempfile
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,6 +26,7 @@ import dnaio
 
 from fermentome.databases.manifest import Manifest, Source, sha256_of, write_manifest
 from fermentome.databases.memory import reckon_memory
+from fermentome.databases.store import copy_file
 from fermentome.databases.taxonomic import (
     LINEAGES,
     PHENOTYPES,
@@ -282,6 +286,40 @@ def write_distribution(path: Path, counts: Mapping[tuple[int, int], int], length
 # The folder ----------------------------------------------------------------------------------
 
 
+def work_folder(folder: Path) -> AbstractContextManager[str]:
+    """A folder to work in: within the database's, unless kraken2-build would cut its path.
+
+    kraken2-build 2.1.2 is of shell scripts that do not quote their paths.
+
+    Raises
+    ------
+    DatabaseError
+        If the folder for temporary files has such a path too.
+    """
+    if not _CUT.search(str(folder.absolute())):
+        return tempfile.TemporaryDirectory(prefix=".build-", dir=folder)
+    if _CUT.search(tempfile.gettempdir()):
+        raise DatabaseError(
+            f"{folder.absolute()}: kraken2-build cannot work in a folder whose path has a blank or"
+            f" one of * ? [ in it, and that for temporary files, {tempfile.gettempdir()!r}, has one"
+            " too; set TMPDIR to a folder without"
+        )
+    return tempfile.TemporaryDirectory(prefix="fermentome-kraken2-")
+
+
+_CUT = re.compile(r"[\s*?\[\\]")
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a file, to another file system too."""
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy_file(source, target)
+
+
 def clear_padding(options: Path) -> None:
     """Set the bytes of ``opts.k2d`` to zero that kraken2-build leaves as they were in memory."""
     data = bytearray(options.read_bytes())
@@ -304,6 +342,7 @@ def build_kraken2(
     options: BuildOptions,
     sources: Sequence[Source] = (),
     phenotypes: Path | None = None,
+    table: str = "the lineage table",
 ) -> Manifest:
     """Build a database into an empty folder.
 
@@ -317,6 +356,8 @@ def build_kraken2(
         What it is made from besides the genomes.
     phenotypes
         Table of the routes of each genome, copied into the folder.
+    table
+        What the lineages were read from, for messages.
 
     Raises
     ------
@@ -330,14 +371,14 @@ def build_kraken2(
     missing = sorted(genomes.keys() - lineages.keys())
     if missing:
         raise LineageError(
-            f"{len(missing)} of {len(genomes)} genomes have no row in the lineage table, the"
-            f" first is {missing[0]!r} ({genomes[missing[0]].name})"
+            f"{table}: {len(missing)} of {len(genomes)} genomes have no row, the first is"
+            f" {missing[0]!r} ({genomes[missing[0]].name})"
         )
     tools = tool_versions(options.mask)
     own = {genome: lineages[genome] for genome in sorted(genomes)}
     taxa = number_taxa(own.values())
     taxids = {genome: taxa[path_of(lineage)] for genome, lineage in own.items()}
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as place:
+    with work_folder(folder) as place:
         work, log = Path(place) / "db", Path(place) / "log"
         write_tree(work / "taxonomy", taxa)
         library = Path(place) / "library.fna"
@@ -347,12 +388,12 @@ def build_kraken2(
         run_tool("kraken2-build", "--add-to-library", str(library), *database, *masking, log=log)
         run_tool("kraken2-build", "--build", *database, "--threads", "1", log=log)
         clear_padding(work / "opts.k2d")
-        for file in ("hash.k2d", "opts.k2d", "taxo.k2d"):
-            (work / file).replace(folder / file)
-        run_tool("kraken2-inspect", "--db", str(folder), log=log, output=folder / INSPECTION)
+        run_tool("kraken2-inspect", *database, log=log, output=folder / INSPECTION)
         for length in options.read_lengths:
-            counts = classify_windows(folder, library, length, options, log)
+            counts = classify_windows(work, library, length, options, log)
             write_distribution(folder / f"database{length}mers.kmer_distrib", counts, length)
+        for file in ("hash.k2d", "opts.k2d", "taxo.k2d"):
+            _move(work / file, folder / file)
     write_table(
         folder / GENOME_SIZES,
         ("taxid", "species", "genome_size", "genomes"),
@@ -361,7 +402,7 @@ def build_kraken2(
     write_lineages(folder / LINEAGES, own)
     write_sources(folder / SOURCES, digest_genomes(genomes))
     if phenotypes is not None:
-        shutil.copyfile(phenotypes, folder / PHENOTYPES)
+        copy_file(phenotypes, folder / PHENOTYPES)
     return write_manifest(
         folder,
         name=name,

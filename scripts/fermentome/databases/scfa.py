@@ -150,7 +150,8 @@ def build(
     Raises
     ------
     DatabaseError
-        If a source cannot be read, none has a label of the catalogue, or DIAMOND fails.
+        If a source cannot be read, none has a label of the catalogue, all proteins fall, or
+        DIAMOND fails.
     """
     _check_options(options)
     done = _timed("sources")
@@ -162,6 +163,14 @@ def build(
     write_table(
         folder / REPORT, REPORT_COLUMNS, report_rows(families, builder.ledger, members, options)
     )
+    if not members:
+        fell = sum(builder.ledger.fell.values(), Counter[str]())
+        reasons = ", ".join(f"{n} {why}" for why, n in sorted(fell.items()) if n)
+        raise DatabaseError(
+            f"no protein is left of {sum(builder.ledger.labelled.values())} with a label of the"
+            f" catalogue; they fell as {reasons or 'of no family'} (docs/databases.md says what"
+            " that means)"
+        )
     write_reference(
         folder,
         members,

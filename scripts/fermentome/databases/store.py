@@ -215,8 +215,8 @@ class Store:
         path = self.root / "names" / name / version
         if not (path / MANIFEST).is_file():
             raise DatabaseError(
-                f"{path}: leads to no database. Get it again with"
-                f" `fermentome db fetch {name}@{version}`"
+                f"{path}: leads to no database. `fermentome db verify {name}@{version}` says how it"
+                " is had again"
             )
         return path
 
@@ -369,7 +369,11 @@ class Store:
                 copy = inner / "copy"
                 with self._explained(copy):
                     _copy(folder, copy)
-                return self.add(copy, replace=replace, check=check)
+                try:
+                    return self.add(copy, replace=replace, check=check)
+                except DatabaseError as error:
+                    # The copy is gone in a moment.
+                    raise type(error)(str(error).replace(str(copy), str(folder))) from error
         manifest = read_manifest(folder)
         list_files(folder)
         problems = check_files(folder, manifest)

@@ -29,9 +29,17 @@ from fermentome.errors import DatabaseError, LineageError
 from fermentome.genes import FAILED, GenomeFile
 from fermentome.genome_search import BATCH, SEARCH, GenomeSearcher, diamond_version, index_proteins
 from fermentome.genomes import PHENOTYPE_COLUMNS, members_of
-from fermentome.lineage import Lineage, find_lineage, format_lineage, parse_lineage, sketch_key
+from fermentome.lineage import (
+    Lineage,
+    find_lineage,
+    format_lineage,
+    is_genome_file,
+    parse_lineage,
+    sketch_key,
+)
 from fermentome.reference import read_reference
 from fermentome.tables import read_table, write_table
+from fermentome.taxonomy import list_genomes
 
 __all__ = [
     "DATABASE",
@@ -44,6 +52,7 @@ __all__ = [
     "build_phenotypes",
     "catalogue_digests",
     "digest_genomes",
+    "genomes_of",
     "join_phenotypes",
     "lineages_of",
     "memory_needed",
@@ -174,6 +183,29 @@ class GenomeDigest(NamedTuple):
     file: str
     size: int
     sha256: str
+
+
+def genomes_of(option: str, paths: Sequence[Path]) -> dict[str, Path]:
+    """Genome files by name of an option that takes files and folders.
+
+    Raises
+    ------
+    DatabaseError
+        If one is not there, or they hold no genome.
+    ReferenceFolderError
+        If a genome is empty or stands twice.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise DatabaseError(f"{option} {path}: no such file or folder")
+        files += path.iterdir() if path.is_dir() else [path]
+    if not any(is_genome_file(path.name) for path in files):
+        raise DatabaseError(
+            f"{option} {' '.join(map(str, paths))}: no genome found; files named *.fna, *.ffn,"
+            " *.fasta or *.fa, plain or .gz, were expected"
+        )
+    return list_genomes(files)
 
 
 def digest_genomes(genomes: Mapping[str, Path]) -> dict[str, GenomeDigest]:

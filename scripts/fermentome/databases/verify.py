@@ -38,7 +38,15 @@ from fermentome.errors import DatabaseError, FermentomeError, ManifestError
 if TYPE_CHECKING:
     from fermentome.databases.registry import Registry
 
-__all__ = ["check_kind", "installed_version", "remarks", "verify_entry", "verify_folder"]
+__all__ = [
+    "ContentError",
+    "check_content",
+    "check_kind",
+    "installed_version",
+    "remarks",
+    "verify_entry",
+    "verify_folder",
+]
 
 #: The file that each tool makes, and the name under which `fermentome db build` makes a database.
 INDEX_OF = {
@@ -46,6 +54,13 @@ INDEX_OF = {
     "sylph": "taxonomy.syldb",
     "kraken2": "hash.k2d",
     "minimap2": "host.mmi",
+}
+#: What each builder must be given besides name and version, as words to fill in.
+WANTED_BY = {
+    "sylph": "--genomes DIR --lineages FILE",
+    "kraken2": "--genomes DIR --lineages TSV",
+    "diamond": "--proteins FILE",
+    "minimap2": "--fasta FILE",
 }
 BUILDER_OF = {"sylph": "taxonomy", "kraken2": "kraken2", "diamond": "scfa", "minimap2": "host"}
 
@@ -104,9 +119,11 @@ def verify_folder(
     """
     source = _Source(folder, None, store, reference)
     if not folder.is_dir():
-        return [Problem(folder, "is no folder; expected that of a database", _again(source))]
-    if store is None and not (folder / MANIFEST).exists():
-        return [Problem(folder, f"holds no {MANIFEST}", _describe(folder))]
+        mend = _again(source) if store else "fermentome db list  # names that can be given instead"
+        return [Problem(folder, "is no folder; expected that of a database", mend)]
+    if not (folder / MANIFEST).exists():
+        mend = _again(source) if store else _describe(folder)
+        return [Problem(folder, f"holds no {MANIFEST}", mend)]
     try:
         manifest = read_manifest(folder)
     except ManifestError as error:
@@ -185,6 +202,24 @@ def check_kind(folder: Path, kind: str, engine: str | None = None) -> Manifest:
     return manifest
 
 
+class ContentError(DatabaseError):
+    """Files are whole, as they were made or published, and cannot be used."""
+
+
+def check_content(folder: Path, manifest: Manifest) -> None:
+    """See that the files of a database, which are those of its manifest, fit each other.
+
+    Raises
+    ------
+    ContentError
+        If `verify_folder` would refuse them wherever the database is used.
+    """
+    for path, what in _found_in(folder, manifest):
+        raise ContentError(
+            f"{path.relative_to(folder)}: {what}; the database was not taken into the store"
+        )
+
+
 def remarks(folder: Path) -> list[str]:
     """Say what differs and does no harm: indexes of other versions of a tool than is here."""
     try:
@@ -220,7 +255,7 @@ def _again(source: _Source) -> str:
     # What follows '#' is no part of the command: nobody here knows where the sources lie.
     return (
         f"fermentome db import {manifest.name}-{manifest.version}.tar{place}"
-        f"  # its export, or: {_build_command(manifest)}"
+        f"  # its export, or: {_build_words(source)}"
     )
 
 
@@ -231,17 +266,18 @@ def _anew(source: _Source, path: Path) -> str:
     """
     manifest, place = source.manifest, _store_option(source.store)
     assert manifest is not None
-    folder, reference = source.folder, source.reference or manifest.reference
-    drop = f"fermentome db gc {reference}{place} && " if source.store else ""
+    folder = source.folder
+    # What is stored is kept until the new one is there, and its name is taken then.
+    tail = f"{' --replace' if source.store else ''}{place}"
     if fetched := _fetch_command(source):
-        return drop + fetched
+        return f"{fetched}{' --replace' if source.store else ''}"
     build = _build_command(manifest)
     if path.name == "host.mmi" and "host.fa.gz" in manifest.files:
-        return f"{build} --fasta {shlex.quote(str(folder / 'host.fa.gz'))}{place}"
+        return f"{build} --fasta {shlex.quote(str(folder / 'host.fa.gz'))}{tail}"
     if path.name == "lineages.tsv" and manifest.engine == "sylph":
         sketches = shlex.quote(str(folder / "taxonomy.syldb"))
-        return f"{build} --database {sketches} --lineages TABLE{place}"
-    return f"{drop}{build}{place}  # from its sources"
+        return f"{build} --database {sketches} --lineages TABLE{tail}"
+    return f"{_build_words(source)}  # from its sources"
 
 
 def _fetch_command(source: _Source) -> str:
@@ -263,6 +299,14 @@ def _build_command(manifest: Manifest) -> str:
         f"fermentome db build {BUILDER_OF[manifest.engine]} --name {manifest.name}"
         f" --version {manifest.version}"
     )
+
+
+def _build_words(source: _Source) -> str:
+    """The command that builds a database, with words in place of what nobody here knows."""
+    manifest = source.manifest
+    assert manifest is not None
+    replacing = f" --replace{_store_option(source.store)}" if source.store else ""
+    return f"{_build_command(manifest)} {WANTED_BY[manifest.engine]}{replacing}"
 
 
 def _describe(folder: Path) -> str:
@@ -422,14 +466,19 @@ def _version_remarks(manifest: Manifest) -> Iterator[str]:
 
 def _content_problems(folder: Path, source: _Source) -> Iterable[Problem]:
     assert source.manifest is not None
+    for path, what in _found_in(folder, source.manifest):
+        yield Problem(path, what, _anew(source, path))
+
+
+def _found_in(folder: Path, manifest: Manifest) -> Iterator[tuple[Path, str]]:
+    """Yield (file, what is wrong with its content)."""
     checks = {
         "sylph": _sylph_problems,
         "kraken2": _kraken2_problems,
         "diamond": _protein_problems,
         "minimap2": _host_problems,
     }
-    for path, what in checks[source.manifest.engine](folder, source.manifest):
-        yield Problem(path, what, _anew(source, path))
+    yield from checks[manifest.engine](folder, manifest)
 
 
 def _said_of(path: Path, error: Exception) -> tuple[Path, str]:
