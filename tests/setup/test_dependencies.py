@@ -51,7 +51,8 @@ def test_a_package_has_one_version_in_all_environments():
 
 def test_database_environment_is_the_analysis_environment_with_the_tools_of_indexes():
     extra = set(packages_of("databases.yaml")) - set(packages_of("analysis.yaml"))
-    assert extra == {"diamond", "kraken2", "minimap2"}
+    # kraken2-build masks with dustmasker of BLAST+.
+    assert extra == {"blast", "diamond", "kraken2", "minimap2"}
     assert set(packages_of("analysis.yaml")) < set(packages_of("databases.yaml"))
 
 
