@@ -70,7 +70,7 @@ def build(arguments: argparse.Namespace, folder: Path) -> None:
     """Write the finished database into an empty folder."""
     _check(arguments)
     genomes = _bacteria(arguments.mask_with)
-    sources = [_file_source(path) for path in arguments.fasta]
+    sources = [Source.of_file(path) for path in arguments.fasta]
     parameters: dict[str, Any] = {"preset": "sr"}
     report = MaskReport()
     with tempfile.TemporaryDirectory(prefix="fermentome-", dir=folder.parent) as name:
@@ -83,7 +83,7 @@ def build(arguments: argparse.Namespace, folder: Path) -> None:
         mask: Mask = {}
         if arguments.mask:
             mask = read_bed(arguments.mask, lengths)
-            sources.append(_file_source(arguments.mask))
+            sources.append(Source.of_file(arguments.mask))
         if genomes:
             mask, report = find_mask(host, genomes, work, arguments.threads, mask)
             _say_report(report)
@@ -144,10 +144,6 @@ def _check(arguments: argparse.Namespace) -> None:
 def _bacteria(paths: list[Path]) -> dict[str, Path]:
     """Genomes of files and folders by name; nothing where none were given."""
     return genomes_of("--mask-with", paths) if paths else {}
-
-
-def _file_source(path: Path) -> Source:
-    return Source(path.name, sha256=sha256_of(path), size=path.stat().st_size)
 
 
 def _say_report(report: MaskReport) -> None:

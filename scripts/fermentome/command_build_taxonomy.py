@@ -164,7 +164,7 @@ def _build_of_genomes(
         parameters["catalogue"] = catalogue_digests(catalogue)
     elif arguments.phenotypes:
         parameters["genomes_with_phenotype"] = _join(arguments.phenotypes, folder, lineages)
-        sources += map(_file_source, arguments.phenotypes)
+        sources += map(Source.of_file, arguments.phenotypes)
     _write(arguments, folder, lineages, sources, tools, parameters)
 
 
@@ -176,10 +176,10 @@ def _build_of_sketches(
     _say(f"{len(lineages)} genomes of {len(set(lineages.values()))} taxa")
     write_lineages(folder / LINEAGES, lineages)
     parameters: dict[str, Any] = {}
-    sources = [_file_source(arguments.database)]
+    sources = [Source.of_file(arguments.database)]
     if arguments.phenotypes:
         parameters["genomes_with_phenotype"] = _join(arguments.phenotypes, folder, lineages)
-        sources += map(_file_source, arguments.phenotypes)
+        sources += map(Source.of_file, arguments.phenotypes)
     copy_file(arguments.database, folder / DATABASE)
     _write(arguments, folder, lineages, sources, {}, parameters)
 
@@ -207,7 +207,7 @@ def _write(
 ) -> None:
     sketches = read_sketches(folder / DATABASE)
     taxa = len(set(lineages.values()))
-    sources.insert(1, _file_source(arguments.lineages))
+    sources.insert(1, Source.of_file(arguments.lineages))
     manifest = write_manifest(
         folder,
         name=arguments.name or "taxonomy",
@@ -232,10 +232,6 @@ def _write(
 def _reference_folder(reference: str, arguments: argparse.Namespace) -> Path:
     path = Path(reference)
     return path if path.is_dir() else Store(getattr(arguments, "store", None)).path_of(reference)
-
-
-def _file_source(path: Path) -> Source:
-    return Source(path.name, sha256=sha256_of(path), size=path.stat().st_size)
 
 
 def _source_of(manifest: Manifest) -> Source:

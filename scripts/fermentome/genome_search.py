@@ -24,7 +24,7 @@ from fermentome.genomes import (
     write_called,
 )
 
-__all__ = ["BATCH", "SEARCH", "GenomeSearcher", "diamond_version", "index_proteins"]
+__all__ = ["BATCH", "SEARCH", "GenomeSearcher", "diamond_version", "index_proteins", "run_diamond"]
 
 #: Genomes in a batch: enough for DIAMOND to work on, little enough to hold.
 BATCH = 25
@@ -94,14 +94,14 @@ def index_proteins(fasta: Path, index: Path, threads: int) -> None:
 
 def diamond_version() -> str:
     """Version of DIAMOND, such as ``2.1.3``."""
-    return _run("version").split()[-1]
+    return run_diamond("version").split()[-1]
 
 
 def _diamond(command: str, *arguments: str | Path, threads: int) -> None:
-    _run(command, *arguments, "--threads", str(threads))
+    run_diamond(command, *arguments, "--threads", str(threads))
 
 
-def _run(command: str, *arguments: str | Path) -> str:
+def run_diamond(command: str, *arguments: str | Path) -> str:
     """What DIAMOND writes to standard output.
 
     Raises

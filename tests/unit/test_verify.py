@@ -29,12 +29,11 @@ from fermentome.databases.store import Store
 from fermentome.databases.verify import (
     ContentError,
     check_content,
-    check_kind,
     remarks,
     verify_entry,
     verify_folder,
 )
-from fermentome.errors import DatabaseError, ManifestError
+from fermentome.errors import DatabaseError
 
 
 @pytest.fixture
@@ -152,23 +151,12 @@ def test_database_of_another_kind_is_found(tmp_path, kind):
         "db",
         f"small@1 is a database of kind 'host', '{kind}' is wanted here",
     )
-    with pytest.raises(DatabaseError, match=f"'{kind}' is wanted here; mend it with: fermentome"):
-        check_kind(folder, kind)
 
 
 def test_database_for_another_engine_is_found(tmp_path):
     folder = make_kraken2(tmp_path / "db")
     assert found(folder, kind="taxonomy", engine="kraken2") == []
     assert "for kraken2, one for sylph" in only(folder, kind="taxonomy", engine="sylph")[1]
-    with pytest.raises(DatabaseError, match="one for sylph is wanted"):
-        check_kind(folder, "taxonomy", "sylph")
-
-
-def test_right_kind_gives_the_manifest(tmp_path):
-    folder = make_host(tmp_path / "db")
-    assert check_kind(folder, "host") == read_manifest(folder)
-    with pytest.raises(ManifestError):
-        check_kind(tmp_path, "host")
 
 
 def test_command_for_another_kind_brings_one_of_that_kind(tmp_path):

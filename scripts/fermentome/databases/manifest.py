@@ -72,6 +72,11 @@ class Source:
     sha256: str = ""
     size: int | None = None
 
+    @classmethod
+    def of_file(cls, path: Path) -> Source:
+        """A local file, by its name without folder, with digest and size."""
+        return cls(path.name, sha256=sha256_of(path), size=path.stat().st_size)
+
 
 @dataclass(frozen=True)
 class FileRecord:

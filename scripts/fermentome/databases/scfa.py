@@ -44,9 +44,10 @@ from fermentome.databases.membership import (
     label_genome_proteins,
     single_copy_members,
 )
-from fermentome.databases.searches import Searcher, diamond_version
+from fermentome.databases.searches import Searcher
 from fermentome.databases.sources import Gathered, Sources, gather
 from fermentome.errors import DatabaseError
+from fermentome.genome_search import diamond_version
 from fermentome.reference import (
     CleaningPolicy,
     CleaningResult,

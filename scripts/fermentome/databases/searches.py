@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
-from fermentome.errors import DatabaseError
+from fermentome.genome_search import run_diamond
 from fermentome.reference import SEARCH_COLUMNS, SearchHit, read_search_hits, write_fasta
 
-__all__ = ["Searcher", "diamond_version"]
-
-MISSING = "diamond is not on PATH; `make setup` finds or installs it, or install DIAMOND 2.1"
+__all__ = ["Searcher"]
 
 
 class Searcher:
@@ -96,28 +93,4 @@ class Searcher:
         table.unlink()
 
     def _diamond(self, *arguments: str) -> None:
-        _run([*arguments, "--threads", str(self.threads), "--quiet"])
-
-
-def diamond_version() -> str:
-    """Version of DIAMOND, as ``2.1.3``.
-
-    Raises
-    ------
-    DatabaseError
-        If it is not there.
-    """
-    return _run(["version"]).split()[-1]
-
-
-def _run(arguments: list[str]) -> str:
-    try:
-        done = subprocess.run(["diamond", *arguments], check=True, capture_output=True, text=True)
-    except FileNotFoundError as error:
-        raise DatabaseError(MISSING) from error
-    except subprocess.CalledProcessError as error:
-        raise DatabaseError(
-            f"diamond {arguments[0]} failed with exit code {error.returncode}: "
-            f"{error.stderr.strip()[-500:]}"
-        ) from error
-    return done.stdout
+        run_diamond(*arguments, "--threads", str(self.threads), "--quiet")

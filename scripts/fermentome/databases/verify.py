@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ContentError",
     "check_content",
-    "check_kind",
     "installed_version",
     "remarks",
     "verify_entry",
@@ -184,22 +183,6 @@ def verify_entry(store: Store, reference: str, *, kind: str | None = None) -> li
             )
         )
     return problems
-
-
-def check_kind(folder: Path, kind: str, engine: str | None = None) -> Manifest:
-    """Read the manifest of a database and see that it is of the kind that is wanted.
-
-    Raises
-    ------
-    DatabaseError
-        If it is of another kind or for another engine.
-    ManifestError
-        If there is no manifest that can be read.
-    """
-    manifest = read_manifest(folder)
-    for problem in _kind_problems(folder, manifest, kind, engine):
-        raise DatabaseError(str(problem))
-    return manifest
 
 
 class ContentError(DatabaseError):
