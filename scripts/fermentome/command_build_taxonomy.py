@@ -21,6 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fermentome.databases.manifest import Manifest, Source, read_manifest, sha256_of, write_manifest
+from fermentome.databases.memory import reckon_memory
 from fermentome.databases.store import Store, copy_file
 from fermentome.databases.taxdump import read_taxid_lineages
 from fermentome.databases.taxonomic import (
@@ -35,7 +36,6 @@ from fermentome.databases.taxonomic import (
     genomes_of,
     join_phenotypes,
     lineages_of,
-    memory_needed,
     read_sketches,
     write_lineages,
     write_sources,
@@ -224,7 +224,7 @@ def _write(
             "kmer": sketches.kmer,
             **parameters,
         },
-        memory_mb=memory_needed(folder / DATABASE),
+        memory_mb=reckon_memory("sylph", {DATABASE: (folder / DATABASE).stat().st_size}),
     )
     _say(f"takes {manifest.memory_mb} MB of memory")
 

@@ -213,6 +213,10 @@ def test_memory_follows_the_file_that_is_held_in_memory():
     assert reckon_memory("minimap2", {"host.fa.gz": 900_000_000}) == 14_000
 
 
+def test_memory_grows_with_the_sketches():
+    assert reckon_memory("sylph", {"taxonomy.syldb": 10_000_000}) == 513
+
+
 def test_memory_of_a_host_with_genome_and_index_is_reckoned_once():
     both = {"host.fa.gz": 1_000_000, "host.mmi": 900_000_000}
     assert reckon_memory("minimap2", both) == 500 + 990

@@ -17,7 +17,6 @@ from fermentome.databases.store import Store
 from fermentome.databases.taxonomic import (
     join_phenotypes,
     lineages_of,
-    memory_needed,
     read_sketches,
 )
 from fermentome.errors import DatabaseError, LineageError
@@ -370,8 +369,3 @@ def test_accession_serves_where_the_name_has_no_row(tmp_path):
     lineages = {"GCF_000000001.1": COLI}
     found = lineages_of(["GCF_000000001.1_ASM1v1"], lineages, tmp_path / "t.tsv")
     assert found == {"GCF_000000001.1_ASM1v1": COLI}
-
-
-def test_memory_grows_with_the_sketches(tmp_path):
-    (tmp_path / "a").write_bytes(b"x" * 10_000_000)
-    assert memory_needed(tmp_path / "a") == 513

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -55,7 +54,6 @@ __all__ = [
     "genomes_of",
     "join_phenotypes",
     "lineages_of",
-    "memory_needed",
     "read_sketches",
     "write_lineages",
     "write_sources",
@@ -64,12 +62,6 @@ __all__ = [
 DATABASE, LINEAGES, PHENOTYPES = "taxonomy.syldb", "lineages.tsv", "phenotypes.tsv"
 SOURCES = "sources.tsv"
 """Digest of every genome file. One file, because a manifest with thousands of them is slow."""
-MEGABYTE = 1_000_000
-#: Memory of a profile beside the sketches: 32 MB for the program, the rest for the sample.
-BASE_MEMORY = 500
-#: pysylph 0.1.3 takes 1.0 bytes for each byte of a sketch file (17 and 85 genomes, 47 and 233 MB:
-#: 45 and 222 MB), and 6 to 30 % of that again while it profiles.
-MEMORY_PER_BYTE = 1.3
 
 Progress = Callable[[int, int], None]
 """Told how many genomes of how many are done."""
@@ -167,11 +159,6 @@ def write_lineages(path: Path, lineages: Mapping[str, Lineage]) -> None:
         ("genome", "lineage"),
         ({"genome": name, "lineage": format_lineage(lineages[name])} for name in sorted(lineages)),
     )
-
-
-def memory_needed(database: Path) -> int:
-    """Megabytes that a profile with a sylph database takes; see `MEMORY_PER_BYTE`."""
-    return math.ceil(BASE_MEMORY + MEMORY_PER_BYTE * database.stat().st_size / MEGABYTE)
 
 
 # --- genome files ---------------------------------------------------------------------------------
