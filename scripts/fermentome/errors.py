@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = [
     "ArchiveError",
     "CatalogueError",
+    "CohortError",
     "ConfigError",
     "DatabaseError",
     "DownloadError",
@@ -67,6 +68,10 @@ class CatalogueError(FermentomeError):
 
 class EvidenceError(FermentomeError):
     """Hits, counts or scores do not fit the catalogue or each other."""
+
+
+class CohortError(FermentomeError):
+    """Tables, metadata or settings of a cohort do not fit each other."""
 
 
 class TableError(FermentomeError):
