@@ -28,6 +28,7 @@ IN_PERCENT = "in percent"
 #: What a protein reference and a catalogue folder hold at least.
 REFERENCE_FILES = ("manifest.yaml", "proteins.faa.gz", "proteins.tsv")
 CATALOGUE_FILES = ("families.yaml", "pathways.yaml", "single_copy.yaml")
+REFERENCE_COHORT_FILES = ("reference_cohort.yaml", "values.tsv")
 #: What each engine takes as its database.
 SYLPH_SUFFIX = ".syldb"
 KRAKEN2_FILES = ("hash.k2d", "opts.k2d", "taxo.k2d")
@@ -60,6 +61,7 @@ def check_configuration(
         *_file_mistakes("host.reference", config["host"]["reference"], base),
         *_taxonomy_mistakes(config["taxonomy"], base),
         *_function_mistakes(config["function"], base),
+        *_cohort_mistakes(config["cohort"], base),
     ]
     # Lineages come with the database.
     unseen = {*pending, *(["taxonomy.lineages"] if "taxonomy.database" in pending else [])}
@@ -359,6 +361,14 @@ def _function_mistakes(function: Mapping[str, Any], base: str) -> list[str]:
         )
     mistakes += _folder_mistakes("function.catalogue", catalogue, CATALOGUE_FILES, base)
     return mistakes
+
+
+def _cohort_mistakes(cohort: Mapping[str, Any], base: str) -> list[str]:
+    key = "cohort.reference_cohort"
+    return [
+        *_folder_mistakes(key, cohort["reference_cohort"], REFERENCE_COHORT_FILES, base),
+        *_file_mistakes("cohort.metabolites", cohort["metabolites"], base),
+    ]
 
 
 def _adapter_mistakes(key: str, value: str | None, base: str) -> list[str]:

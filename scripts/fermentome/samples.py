@@ -38,10 +38,12 @@ RESERVED_NAMES = frozenset({"taxon", "family", "pathway", "product"})
 #: How the name of a read file ends. Lower case only: fastp decides by the `.gz` whether to unpack.
 READ_FILE_PATTERN = r"\.(?:fastq|fq)(?:\.gz)?$"
 #: Columns that need no declaration, in the order of the template.
-COLUMNS = ("sample", "run", "reads1", "reads2", "subject", "timepoint", "group")
+COLUMNS = (
+    "sample", "run", "reads1", "reads2", "subject", "timepoint", "event", "replicate", "group",
+)  # fmt: skip
 REQUIRED_COLUMNS = ("sample", "reads1")
 #: Columns that belong to the sample, so that all of its rows must agree.
-SAMPLE_COLUMNS = ("subject", "timepoint", "group")
+SAMPLE_COLUMNS = ("subject", "timepoint", "event", "replicate", "group")
 DEFAULT_RUN = "1"
 
 MANUAL = "config/README.md"
@@ -63,11 +65,12 @@ _BINARY_FORMATS = (
 
 _SYNONYMS = {
     "sample": {"id", "name", "sample_id", "sampleid", "sample_name", "samplename"},
-    "run": {"lane", "library", "run_id", "replicate", "unit"},
+    "run": {"lane", "library", "run_id", "unit"},
     "reads1": {"fastq", "fastq1", "fastq_1", "fq", "fq1", "forward", "r1", "read", "reads", "file"},
     "reads2": {"fastq2", "fastq_2", "fq2", "reverse", "r2"},
     "subject": {"donor", "host", "individual", "participant", "patient", "person", "subject_id"},
     "timepoint": {"time", "time_point", "visit"},
+    "event": {"intervention", "exposure", "phase"},
     "group": {"arm", "cohort", "condition", "treatment"},
 }
 
@@ -120,13 +123,15 @@ class Sample:
     runs: tuple[Run, ...]
     subject: str = ""
     timepoint: str = ""
+    event: str = ""
+    replicate: str = ""
     group: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def attributes(self) -> dict[str, str]:
-        """Subject, timepoint, group and the declared metadata, by column."""
-        standard = {"subject": self.subject, "timepoint": self.timepoint, "group": self.group}
+        """What the sheet says of the sample itself, and the declared metadata, by column."""
+        standard = {column: getattr(self, column) for column in SAMPLE_COLUMNS}
         return {**standard, **self.metadata}
 
 

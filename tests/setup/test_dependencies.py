@@ -12,7 +12,12 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 # Where a package is imported under another name than it is installed under.
-IMPORT_NAMES = {"biom": "biom-format", "yaml": "pyyaml"}
+IMPORT_NAMES = {
+    "biom": "biom-format",
+    "skbio": "scikit-bio",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 
 
 def locked(name):
@@ -25,10 +30,10 @@ def declared():
     return set(project["dependencies"])
 
 
-def analysis_packages():
-    """Packages of envs/analysis.yaml with versions, those of its pip section included."""
+def all_packages_of(env):
+    """Packages of an environment with versions, those of its pip section included."""
     packages = {}
-    for entry in yaml.safe_load((ROOT / "envs/analysis.yaml").read_text())["dependencies"]:
+    for entry in yaml.safe_load((ROOT / "envs" / env).read_text())["dependencies"]:
         for item in entry["pip"] if isinstance(entry, dict) else [entry]:
             name, _, version = item.replace("==", "=").partition("=")
             packages[name] = version
@@ -56,13 +61,20 @@ def test_database_environment_is_the_analysis_environment_with_the_tools_of_inde
     assert set(packages_of("analysis.yaml")) < set(packages_of("databases.yaml"))
 
 
-def test_analysis_environment_is_python_and_the_declared_dependencies():
-    assert set(analysis_packages()) - {"python", "pip"} == declared()
+def test_cohort_environment_is_the_analysis_environment_with_the_statistics():
+    extra = set(packages_of("cohort.yaml")) - set(packages_of("analysis.yaml"))
+    assert extra == {"pandas", "scikit-bio", "scikit-learn", "statsmodels"}
+    assert set(packages_of("analysis.yaml")) < set(packages_of("cohort.yaml"))
 
 
-def test_analysis_environment_has_the_locked_versions():
+def test_cohort_environment_is_python_and_the_declared_dependencies():
+    assert set(all_packages_of("cohort.yaml")) - {"python", "pip"} == declared()
+
+
+@pytest.mark.parametrize("env", ["analysis.yaml", "cohort.yaml"])
+def test_environment_of_scripts_has_the_locked_versions(env):
     lock = locked("venv.lock")
-    packages = analysis_packages()
+    packages = all_packages_of(env)
     assert packages.pop("python") == "3.11"
     packages.pop("pip")
     assert packages == {name: lock[name] for name in packages}

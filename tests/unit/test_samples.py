@@ -63,7 +63,9 @@ def test_paired_and_single_runs_and_lanes_are_read_in_sorted_order(folder):
     assert sheet.runs["b", "1"].reads == ("c.fq",)
     assert sheet.runs["b", "1"].layout == "single"
     assert [run.run for run in sheet.samples["a"].runs] == ["L1", "L2"]
-    assert sheet.samples["a"].attributes == {"subject": "P1", "timepoint": "0", "group": "diet"}
+    assert sheet.samples["a"].attributes == {
+        "subject": "P1", "timepoint": "0", "event": "", "replicate": "", "group": "diet",
+    }  # fmt: skip
 
 
 def test_order_of_rows_does_not_matter(folder):

@@ -21,6 +21,10 @@ ADAPTERS = sorted((ROOT / "scripts").glob("*.py"))
 DATABASE_ADAPTERS = [
     path for path in ADAPTERS if path.stem in ("fetch_databases", "verify_databases")
 ]
+# Those that compare samples, groups and people, with packages that no other job needs.
+COHORT_ADAPTERS = [
+    path for path in ADAPTERS if "from fermentome.cohort" in path.read_text(encoding="utf-8")
+]
 LIBRARY = ROOT / "scripts/fermentome"
 # Libraries that may be imported while the workflow is parsed, besides the standard ones.
 PARSE_TIME = {"snakemake", "fermentome"}
@@ -114,8 +118,7 @@ def test_inputs_and_outputs_have_names(rule):
 @each_script_rule
 def test_script_rule_depends_on_the_library(rule):
     modules = {path.partition("/fermentome/")[2].removesuffix(".py") for path in rule["code"]}
-    is_database = rule["name"] in {path.stem for path in DATABASE_ADAPTERS}
-    assert modules == (modules_of_all_jobs() if is_database else modules_that_run_in_jobs())
+    assert modules == modules_of(rule["name"])
 
 
 @each_script_rule
@@ -124,9 +127,8 @@ def test_script_is_named_after_its_rule(rule):
 
 
 @each_script_rule
-def test_script_rule_runs_in_the_analysis_environment(rule):
-    is_database = rule["name"] in {path.stem for path in DATABASE_ADAPTERS}
-    assert Path(rule["conda"]).name == ("databases.yaml" if is_database else "analysis.yaml")
+def test_script_rule_runs_in_the_environment_of_its_part(rule):
+    assert Path(rule["conda"]).stem == part_of(rule["name"])
 
 
 def test_every_adapter_has_a_rule_and_every_script_rule_an_adapter():
@@ -164,22 +166,35 @@ def modules_imported_by(adapters):
     return seen
 
 
+def part_of(rule):
+    """Environment of a script rule, by what its adapter needs."""
+    if rule in {path.stem for path in DATABASE_ADAPTERS}:
+        return "databases"
+    return "cohort" if rule in {path.stem for path in COHORT_ADAPTERS} else "analysis"
+
+
 def modules_that_run_in_jobs():
-    return modules_imported_by([path for path in ADAPTERS if path not in DATABASE_ADAPTERS])
+    others = {*DATABASE_ADAPTERS, *COHORT_ADAPTERS}
+    return modules_imported_by([path for path in ADAPTERS if path not in others])
 
 
-def modules_of_all_jobs():
-    return modules_imported_by(ADAPTERS)
+def modules_of(rule):
+    """What a script rule names as its code."""
+    more = {"analysis": [], "databases": DATABASE_ADAPTERS, "cohort": COHORT_ADAPTERS}
+    return modules_that_run_in_jobs() | modules_imported_by(more[part_of(rule)])
 
 
-def test_library_lists_are_what_jobs_import():
+@pytest.mark.parametrize(
+    ("rules", "adapters"),
+    [("common", []), ("databases", DATABASE_ADAPTERS), ("cohort", COHORT_ADAPTERS)],
+)
+def test_library_list_is_what_jobs_import(rules, adapters):
     """More would run jobs again for an edit that does not concern them; less would miss edits."""
-    library, database_library = (
-        re.search(r'for module in """([^"]*)"""', (ROOT / path).read_text("utf-8"))[1].split()
-        for path in ("workflow/rules/common.smk", "workflow/rules/databases.smk")
-    )
-    assert library == sorted(modules_that_run_in_jobs())
-    assert database_library == sorted(modules_of_all_jobs() - modules_that_run_in_jobs())
+    text = (ROOT / f"workflow/rules/{rules}.smk").read_text("utf-8")
+    listed = re.search(r'for module in """([^"]*)"""', text)[1].split()
+    everywhere = modules_that_run_in_jobs()
+    expected = modules_imported_by(adapters) - everywhere if adapters else everywhere
+    assert listed == sorted(expected)
 
 
 # Rule files --------------------------------------------------------------------------------------

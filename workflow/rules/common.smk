@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(LIBRARY[0]).parents[1]))
 
 from fermentome.batches import batches_of_files
 from fermentome.configuration import check_configuration, check_schema
-from fermentome.databases.slots import place_databases
+from fermentome.cohort.plan import foresee
+from fermentome.databases.slots import place_databases, warnings_of
 from fermentome.databases.store import Store, default_root
 from fermentome.errors import FermentomeError
 from fermentome.lineage import is_genome_file
@@ -48,12 +49,13 @@ except FermentomeError as error:
     # Without `from None` the message would drown in a traceback.
     raise WorkflowError(str(error)) from None
 
-for slot in SLOTS:
-    if slot.pending and workflow.is_main_process:
-        logger.warning(
-            f"configuration, {slot.key}: {slot.written} is not in the store {STORE.root}."
-            " `snakemake --cores 1 fetch_databases` fetches it; before, nothing that needs it runs."
-        )
+if workflow.is_main_process:
+    attributes = {name: sample.attributes for name, sample in SHEET.samples.items()}
+    for message in [
+        *warnings_of(SLOTS, STORE),
+        *foresee(config["cohort"], config["model"], attributes),
+    ]:
+        logger.warning(f"configuration, {message}")
 
 SAMPLES = list(SHEET.samples)
 

@@ -18,7 +18,7 @@ from fermentome.databases.store import Store, is_reference
 from fermentome.errors import ConfigError, DatabaseError, ManifestError
 from fermentome.tables import write_table
 
-__all__ = ["Slot", "place_databases", "write_used"]
+__all__ = ["Slot", "place_databases", "warnings_of", "write_used"]
 
 SYLPH, KRAKEN2 = "sylph", "kraken2"
 
@@ -145,6 +145,16 @@ def _what_it_is(slot: Slot) -> str:
     except ManifestError:
         return "docs/databases.md says what such a folder holds."
     return f"{manifest.reference} is a database of kind {manifest.kind} for {manifest.engine}."
+
+
+def warnings_of(slots: Sequence[Slot], store: Store) -> list[str]:
+    """What to say of each slot whose database is still to be fetched."""
+    return [
+        f"{slot.key}: {slot.written} is not in the store {store.root}."
+        " `snakemake --cores 1 fetch_databases` fetches it; before, nothing that needs it runs."
+        for slot in slots
+        if slot.pending
+    ]
 
 
 def write_used(slots: Sequence[Mapping[str, str]], table_path: str | os.PathLike[str]) -> None:
