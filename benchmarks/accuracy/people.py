@@ -306,7 +306,7 @@ def interval(r: float, samples: int, given: int = 0) -> tuple[float, float]:
 
     >>> low, high = interval(0.5, 103)
     >>> round(low, 3), round(high, 3)
-    (0.325, 0.642)
+    (0.329, 0.639)
     """
     error = np.sqrt((1 + r**2 / 2) / (samples - 3 - given))
     z = np.arctanh(r) + np.array([-1, 1]) * norm.ppf(0.975) * error
