@@ -630,6 +630,39 @@ def test_arguments_that_mean_nothing_are_refused(tmp_path):
         load(tmp_path, SIMPLE, rank="kingdom")
 
 
+CELL = st.sampled_from(
+    ["", "a", "b", "sample", "taxon", "0", "1", "-1", "0.5", "NA", "inf", '"', '"x', "#", "=1",
+     "s__", "k__B|s__x", "unclassified", "relative_abundance", "lineage", "product",
+     "copies_per_genome", "\r", "\x0b", "\u2028", "1e999"]
+)  # fmt: skip
+CONTENT = st.one_of(
+    st.binary(max_size=60),
+    st.text(max_size=60).map(str.encode),
+    st.lists(st.lists(CELL, max_size=4), max_size=5).map(
+        lambda rows: "\n".join("\t".join(row) for row in rows).encode()
+    ),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(["taxa", "families", "products", "pathways"]), CONTENT, CONTENT)
+def test_any_file_is_read_or_refused(tmp_path_factory, name, table, metadata):
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "table.tsv").write_bytes(table)
+    (folder / "metadata.tsv").write_bytes(metadata)
+    for sheet in (None, folder / "metadata.tsv"):
+        try:
+            cohort = load_cohort({name: folder / "table.tsv"}, sheet, Account("reading"))
+        except CohortError:
+            continue
+        for found in cohort.tables.values():
+            assert found.samples == cohort.samples == tuple(sorted(cohort.samples))
+            assert found.features == tuple(sorted(found.features))
+            known = found.values[~np.isnan(found.values)]
+            assert (known >= 0).all()
+            assert np.isfinite(known).all()
+
+
 # --- real cohorts ---------------------------------------------------------------------------------
 
 
