@@ -130,6 +130,14 @@ cohort:
   batch: [sequencing_run]
   reference_levels: [group=control]
   reference_group: group=control
+  # That of the reference cohort.
+  rarefaction_depth: 1000000
+"""
+PROCESSING = """\
+catalogue: {version: simulated, content: {id: simulated}}
+function: {reference: {id: simulated}, engine: simulated}
+host: {reference: none}
+taxonomy: {classifier: simulated, database: {id: simulated}}
 """
 
 
@@ -406,6 +414,12 @@ def write_results(folder: Path, draws: Sequence[Draw], generator: np.random.Gene
         write_table(tables / f"{name}.tsv", columns, rows)
 
 
+def write_processing(folder: Path) -> None:
+    """Write what the reads would have gone through: the same for study and reference."""
+    (folder / "databases").mkdir(exist_ok=True)
+    (folder / "databases/processing.yaml").write_text(PROCESSING, encoding="utf-8")
+
+
 def write_metabolites(path: Path, draws: Sequence[Draw], generator: np.random.Generator) -> None:
     """Write measured acids: butyrate follows its potential, propionate follows nothing."""
     rows: list[dict[str, Cell]] = []
@@ -441,6 +455,8 @@ def main() -> None:
     write_metabolites(output / "metabolites.tsv", true, generator)
     write_results(output / "results", swapped(true, *SWAPPED), generator)
     write_results(output / "reference", reference, generator)
+    for name in ("results", "reference"):
+        write_processing(output / name)
     (output / "cohort.yaml").write_text(CONFIGURATION, encoding="utf-8")
 
 

@@ -1,7 +1,8 @@
-"""The command line: ``fermentome genomes``, ``table``, ``lint`` and ``db``.
+"""The command line: ``fermentome genomes``, ``table``, ``cohort``, ``lint`` and ``db``.
 
 The workflow does not need it. It opens the doors in the middle of the road: genomes and the
-tables of other tools, scored by the same catalogue and the same code. ``fermentome db`` looks
+tables of other tools, scored by the same catalogue and the same code. ``fermentome cohort`` does
+what the workflow does after its feature tables. ``fermentome db`` looks
 after the reference databases that all of them use.
 """
 
@@ -15,6 +16,7 @@ from fermentome.errors import FermentomeError
 COMMANDS = {
     "genomes": "say which SCFA routes genomes, MAGs or proteomes carry",
     "table": "score the routes from a KO, EC or UniRef table of another tool",
+    "cohort": "compare samples, groups and people, or make a reference cohort",
     "lint": "check a catalogue",
     "db": "get, build, check and carry reference databases",
 }

@@ -18,7 +18,7 @@ from fermentome.errors import ConfigError
 if TYPE_CHECKING:
     from jsonschema import ValidationError
 
-__all__ = ["check_configuration", "check_schema", "fill_sections"]
+__all__ = ["check_configuration", "check_schema", "defaults_of", "fill_sections"]
 
 MANUAL = "config/README.md"
 #: So much of the adapters' file is looked at: a file of adapters is small, a wrong one may be big.
@@ -130,6 +130,12 @@ def fill_sections(config: MutableMapping[str, Any], schema_path: str | os.PathLi
     for name, entry in _read_schema(schema_path)["properties"].items():
         if name in config and config[name] is None and entry["default"] in ({}, []):
             config[name] = type(entry["default"])()
+
+
+def defaults_of(section: str, schema_path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Default of each key of a section, as `snakemake.utils.validate` would fill them in."""
+    keys = _read_schema(schema_path)["properties"][section]["properties"]
+    return {key: entry["default"] for key, entry in keys.items()}
 
 
 def _read_schema(path: str | os.PathLike[str]) -> dict[str, Any]:

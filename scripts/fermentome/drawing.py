@@ -6,6 +6,7 @@ white. The same tables give the same bytes.
 """
 
 import os
+import warnings
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -59,10 +60,17 @@ def shorten(name: str, width: int = MOST_NAME) -> str:
 
 
 def save(figure: Figure, outputs: Sequence[AnyPath]) -> None:
-    """Write a figure to PNG and SVG, free of dates."""
-    for path in outputs:
-        dated = {"Date": None} if os.fspath(path).endswith(".svg") else {"Software": None}
-        figure.savefig(path, metadata=dated, bbox_inches="tight", pad_inches=0.08)
+    """Write a figure to PNG and SVG, free of dates.
+
+    A sign that the font lacks, as an emoji in a name, is drawn as a box.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing from font", category=UserWarning
+        )
+        for path in outputs:
+            dated = {"Date": None} if os.fspath(path).endswith(".svg") else {"Software": None}
+            figure.savefig(path, metadata=dated, bbox_inches="tight", pad_inches=0.08)
 
 
 def panel_grid(

@@ -1,4 +1,4 @@
-"""Join the samples, keep the ledger, and say whether the run succeeded.
+"""Join the samples and keep the ledger.
 
 Inputs
     tables and statuses of every sample
@@ -8,7 +8,6 @@ Outputs
     results/tables/reads.tsv              read counts and metadata, one row per sample
     results/tables/unserved.tsv           what the databases did not serve, one row per sample
     results/status/databases.tsv          samples above the limits
-    results/outcome.txt                   made only if no sample failed
 """
 
 FEATURE_TABLES = {
@@ -156,33 +155,3 @@ localrules:
     collect_status,
     join_reads,
     join_unserved,
-    check_outcome,
-
-
-rule check_outcome:
-    """End with an error if a sample failed, after everything else was made."""
-    input:
-        status="results/status.tsv",
-        tables=collect(
-            "results/tables/{feature}.tsv",
-            feature=[*FEATURE_TABLES, "reads", "routes", "unserved"],
-        ),
-        figures=collect(
-            "results/figures/{figure}.{format}", figure=FIGURES, format=["png", "svg"]
-        ),
-        code=LIBRARY,
-    output:
-        outcome="results/outcome.txt",
-    log:
-        "logs/check_outcome.log",
-    benchmark:
-        "benchmarks/check_outcome.tsv"
-    retries: 0
-    conda:
-        "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=megabytes(500),
-        runtime=minutes(10),
-    script:
-        "../../scripts/check_outcome.py"

@@ -5,8 +5,9 @@ from the own baseline per event and phase (the mean over samples, then over epis
 over people has the interval of Student's t. Beside it stands the net difference: what people
 without any event did at the same times since their first sample is subtracted (a difference in
 differences; Welch's t, doi:10.1093/biomet/34.1-2.28). The same times are those from the first to
-the last sample of the phase, and half a usual gap between visits to either side. Without people to compare with, a change
-during an event may be one that everybody went through: season, storage, sequencing.
+the last sample of the phase, and half a usual gap between visits to either side. Without people
+to compare with, a change during an event may be one that everybody went through: season, storage,
+sequencing.
 
 Differences are those on the scale of the measure: log2 fold changes of copies, plain differences
 of indices of diversity. A difference of which only a bound is known, because a value or the

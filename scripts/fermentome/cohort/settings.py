@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,8 @@ class Settings:
     batch
         Columns of technical origin (run, site, kit): adjusted for, never interpreted.
     reference_levels
-        Level that the others of a column are compared with; else the most frequent one among
-        ``control``-like names is not guessed but the first by name.
+        Level that the others of a column are compared with; else the first by name. Which name
+        means a control is not guessed.
     adjust_depth
         Whether log10 of the clean reads is adjusted for, where known.
     reference_group
@@ -86,3 +87,32 @@ class ModelSettings:
     repeats: int = 1
     permutations: int = 100
     reject: float = 0.2
+
+
+def settings_of(section: Mapping[str, Any]) -> Settings:
+    """Settings from the section ``cohort`` of a configuration with its defaults.
+
+    Parameters
+    ----------
+    section
+        Keys that are no setting, as the paths of files, are passed over.
+    """
+    values = _known(section, Settings)
+    levels = values.pop("reference_levels", ())
+    return Settings(**values, reference_levels=dict(text.split("=", 1) for text in levels))
+
+
+def model_settings_of(section: Mapping[str, Any]) -> ModelSettings:
+    """Settings from the section ``model`` of a configuration with its defaults."""
+    return ModelSettings(**_known(section, ModelSettings))
+
+
+def _known(
+    section: Mapping[str, Any], kind: type[Settings] | type[ModelSettings]
+) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    return {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in section.items()
+        if key in names
+    }
