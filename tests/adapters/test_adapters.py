@@ -8,6 +8,8 @@ import gzip
 import json
 import runpy
 import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,13 @@ import pytest
 from snakemake.iocontainers import InputFiles, OutputFiles, Params, Wildcards
 from snakemake_runs import ROOT, write_fastq
 
+from fermentome.cohort.data import Account
+from fermentome.cohort.diversity_tables import TABLES as DIVERSITY_TABLES
+from fermentome.cohort.model_report import MODEL_OUTPUTS
+from fermentome.cohort.reference_cohort import Description
+from fermentome.cohort.settings import settings_of
+from fermentome.cohort.stages import Inputs, make_reference_cohort, measure_diversity
+from fermentome.command_cohort_run import PEOPLE_TABLES
 from fermentome.errors import FermentomeError, ReferenceFolderError, RunFailedError
 from fermentome.tables import read_table, write_table
 
@@ -394,6 +403,160 @@ def plot_stages(road):
         )
 
 
+# Those who took antibiotics and those who did not, of the made-up cohort: few, since a timeline is
+# drawn of each.
+COHORT_PEOPLE = ("P01", "P02", "P03", "P09", "P10", "P11")
+COHORT_TABLES = ("taxa", "families", "pathways", "products")
+COHORT_SETTINGS = {
+    "groups": ["group"], "covariates": ["age"], "batch": ["sequencing_run"],
+    "reference_levels": ["group=control"], "permutations": 99, "rarefaction_depth": 1_000_000,
+}  # fmt: skip
+
+
+def write_cohort(road):
+    """Tables of a few people of the made-up cohort, and a reference cohort of the others."""
+    program = ROOT / "example/simulate_cohort.py"
+    made = road.folder / "made"
+    subprocess.run([sys.executable, program, "--output", made], check=True, stdout=subprocess.PIPE)
+    for name in (*COHORT_TABLES, "reads"):
+        header, *rows = (made / f"results/tables/{name}.tsv").read_text("utf-8").splitlines()
+        own = [row for row in rows if row.startswith(COHORT_PEOPLE)]
+        Path(road.path(f"run/{name}.tsv")).write_text("\n".join([header, *own, ""]), "utf-8")
+    tables = made / "reference/tables"
+    inputs = Inputs({name: tables / f"{name}.tsv" for name in COHORT_TABLES}, tables / "reads.tsv")
+    settings = settings_of(COHORT_SETTINGS | {"groups": []})
+    outputs = {name: road.path(f"made/{name}.tsv") for name in ("alpha", "account")}
+    measure_diversity(inputs, settings, outputs)
+    processing = made / "reference/databases/processing.yaml"
+    make_reference_cohort(
+        [(inputs, outputs["alpha"], processing)],
+        Description("made-up", "1", "people", "drawn", "CC0", "at random"),
+        road.path("made/reference_cohort"), Account("reference"),
+    )  # fmt: skip
+
+
+def cohort_stages(road):
+    write_cohort(road)
+    inputs = {name: road.path(f"run/{name}.tsv") for name in COHORT_TABLES}
+    inputs |= {"metadata": road.path("run/reads.tsv"), "phenotypes": []}
+    tables = {"tables": list(COHORT_TABLES)}
+    alpha = {"alpha": road.path("cohort/alpha.tsv")}
+
+    def outputs(part, *names):
+        return {
+            **{name: road.path(f"cohort/{name}.tsv") for name in names},
+            "account": road.path(f"cohort/account/{part}.tsv"),
+        }
+
+    road.run(
+        "record_processing",
+        input={
+            "adapters": str(ROOT / "workflow/resources/adapters.fasta"), "phenotypes": [],
+            "used": road.path("databases/used.tsv"),
+        },
+        output={"processing": road.path("databases/processing.yaml")},
+        params={
+            "config": {
+                "trim": {
+                    "min_length": 50, "quality": 15, "cut_mean_quality": 20, "poly_g": True,
+                },
+                "host": {"reference": None},
+                "taxonomy": {"database": None, "genomes": None, "phenotypes": None},
+                "function": {
+                    "reference": road.path("store/names/demo-scfa/1"), "sensitivity": "sensitive",
+                    "minimum_identity_for_genus": 95.0,
+                },
+                "scoring": SCORING,
+            },
+            "names": {},
+            "catalogue": {
+                name: str(ROOT / f"workflow/resources/{name}.yaml")
+                for name in ("families", "pathways", "single_copy")
+            },
+        },
+    )  # fmt: skip
+    road.run(
+        "measure_diversity", input=inputs,
+        output=outputs("diversity", *DIVERSITY_TABLES) | {"distances": road.path("cohort/dist")},
+        params=tables | {"settings": COHORT_SETTINGS},
+    )  # fmt: skip
+    road.run(
+        "compare_groups", input=inputs | alpha, output=outputs("groups", "effects"),
+        params=tables | {"settings": COHORT_SETTINGS},
+    )  # fmt: skip
+    road.run(
+        "follow_people", input=inputs | alpha, output=outputs("people", *PEOPLE_TABLES),
+        params=tables | {"settings": COHORT_SETTINGS},
+    )  # fmt: skip
+    road.run(
+        "place_percentiles",
+        input=inputs | alpha
+        | {"processing": str(road.folder / "made/results/databases/processing.yaml")},
+        output=outputs("reference", "percentiles", "check"),
+        params=tables | {"reference": str(road.folder / "made/reference_cohort")},
+    )  # fmt: skip
+    road.run(
+        "associate_metabolites",
+        input=inputs | {"sheet": str(road.folder / "made/metabolites.tsv")},
+        output=outputs("metabolites", "associations", "points"),
+        params=tables | {"settings": COHORT_SETTINGS, "unit": None},
+    )  # fmt: skip
+    # Six people are too few: what is refused is written and drawn as that.
+    road.run(
+        "train_model", input=inputs,
+        output=outputs("model", *MODEL_OUTPUTS) | {"card": road.path("cohort/card.md")},
+        params=tables | {"settings": COHORT_SETTINGS, "model": {"target": "group"}},
+    )  # fmt: skip
+    parts = ("diversity", "groups", "people", "reference", "metabolites")
+    road.run(
+        "collect_account",
+        input={"parts": [road.path(f"cohort/account/{part}.tsv") for part in parts]},
+        output={"account": road.path("cohort/account.tsv")},
+        params={"left_out": {"model": "model.target is not given"}},
+    )
+
+
+COHORT_PLOTS = {
+    "alpha": ("alpha", "terms"), "ordination": ("ordination", "axes", "permanova", "terms"),
+    "people": ("people", "phases"), "responses": ("responses",), "percentiles": ("percentiles",),
+    "metabolites": ("associations", "points"), "model": tuple(MODEL_OUTPUTS),
+}  # fmt: skip
+
+
+MORE_PLOTS = {"metabolites": "exploratory", "model": "importance"}
+"""Rules that draw two figures."""
+
+
+def plot_cohort_stages(road):
+    for name, tables in COHORT_PLOTS.items():
+        outputs = {kind: road.path(f"figures/cohort.{name}.{kind}") for kind in ("png", "svg")}
+        if name in MORE_PLOTS:
+            more = MORE_PLOTS[name]
+            outputs |= {
+                f"{more}_{kind}": road.path(f"figures/cohort.{name}.{more}.{kind}")
+                for kind in ("png", "svg")
+            }
+        road.run(
+            f"plot_{name}", output=outputs,
+            input={table: road.path(f"cohort/{table}.tsv") for table in tables},
+        )  # fmt: skip
+    road.run(
+        "plot_effects", input={"effects": road.path("cohort/effects.tsv")},
+        output={
+            "folder": road.path("figures/effects"),
+            "index": road.path("cohort/effect_figures.tsv"),
+        },
+        params={"fdr": 0.05},
+    )  # fmt: skip
+    names = ("people", "trajectories", "recovery", "swaps")
+    road.run(
+        "plot_timelines", input={name: road.path(f"cohort/{name}.tsv") for name in names},
+        output={
+            "folder": road.path("figures/people"), "index": road.path("cohort/people_figures.tsv"),
+        },
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def road(tmp_path_factory):
     """Every adapter but the verdict, run."""
@@ -408,6 +571,8 @@ def road(tmp_path_factory):
     function_stages(road)
     join_stages(road)
     plot_stages(road)
+    cohort_stages(road)
+    plot_cohort_stages(road)
     return road
 
 
@@ -579,6 +744,39 @@ def test_plots_are_images(road, name):
 
 
 # Verdict and failure -----------------------------------------------------------------------------
+
+
+def test_cohort_finds_the_planted_loss_of_butyrate_and_says_what_it_left_out(road):
+    (row,) = [
+        row
+        for row in road.table("cohort/responses.tsv")
+        if row["event"] == "antibiotics" and row["phase"] == "during"
+        and row["measure"] == "product:butyrate"
+    ]  # fmt: skip
+    # Planted: -3 for susceptible species; less for the shares, since all of a community adds to 1.
+    assert float(row["net_high"]) < -0.5
+    account = road.table("cohort/account.tsv")
+    assert {row["analysis"] for row in account} == {
+        "reading", "diversity", "groups", "people", "reference", "metabolites", "model",
+    }  # fmt: skip
+    assert account[-1]["reason"] == "model.target is not given"
+    assert {row["status"] for row in account} == {"done", "partly", "left_out"}
+
+
+def test_people_and_effects_have_a_figure_each(road):
+    people = road.table("cohort/people_figures.tsv")
+    assert [row["subject"] for row in people] == list(COHORT_PEOPLE)
+    assert all((road.folder / "figures/people" / row["file"]).is_file() for row in people)
+    effects = road.table("cohort/effect_figures.tsv")
+    assert {row["term"] for row in effects} == {"group", "age"}
+    assert all((road.folder / "figures/effects" / row["file"]).is_file() for row in effects)
+
+
+def test_a_model_of_six_people_is_refused_with_the_reason(road):
+    about = {row["key"]: row["value"] for row in road.table("cohort/about.tsv")}
+    assert about["status"] == "refused"
+    assert "subjects" in about["reason"]
+    assert road.table("cohort/scores.tsv") == []
 
 
 def test_check_outcome_refuses_a_run_with_a_failed_sample(road, tmp_path):

@@ -63,7 +63,7 @@ def test_database_environment_is_the_analysis_environment_with_the_tools_of_inde
 
 def test_cohort_environment_is_the_analysis_environment_with_the_statistics():
     extra = set(packages_of("cohort.yaml")) - set(packages_of("analysis.yaml"))
-    assert extra == {"pandas", "scikit-bio", "scikit-learn", "statsmodels", "threadpoolctl"}
+    assert extra == {"scikit-bio", "scikit-learn", "statsmodels", "threadpoolctl"}
     assert set(packages_of("analysis.yaml")) < set(packages_of("cohort.yaml"))
 
 

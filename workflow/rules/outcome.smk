@@ -23,6 +23,7 @@ rule check_outcome:
             "results/figures/{figure}.{format}", figure=FIGURES, format=["png", "svg"]
         ),
         cohort=[
+            "results/databases/processing.yaml",
             "results/cohort/account.tsv",
             "results/cohort/effect_figures.tsv",
             "results/cohort/people_figures.tsv",
