@@ -225,3 +225,12 @@ def test_nothing_to_spread_gives_no_axes(matrix):
     found = principal_coordinates(matrix, [str(i) for i in range(len(matrix))])
     assert found.points.shape == (len(matrix), 0)
     assert found.negative == 0.0
+
+
+def test_features_that_are_known_of_no_sample_do_not_count_against_the_samples():
+    nothing = np.nan
+    table = table_of(
+        [[1, 2, nothing, nothing, nothing], [2, 1, nothing, nothing, nothing]], name=PATHWAYS
+    )
+    assert distances(table, "braycurtis")[0, 1] == pytest.approx(2 / 6)
+    assert comparable(table).unknown_features == ("t2", "t3", "t4")

@@ -84,7 +84,11 @@ def comparable(table: FeatureTable) -> Comparable:
     """Samples and features of a table between which a distance can be computed."""
     values = table.values
     known = ~np.isnan(values)
-    enough = known.mean(axis=1) >= KNOWN if values.shape[1] else np.zeros(len(table.samples), bool)
+    # A route that the reference cannot show is not known of any sample, and says nothing of one.
+    ever = known.any(axis=0)
+    enough = np.zeros(len(table.samples), dtype=bool)
+    if ever.any():
+        enough = known[:, ever].mean(axis=1) >= KNOWN
     everywhere = known[enough].all(axis=0)
     seen = everywhere & (np.nan_to_num(values[enough]) > 0).any(axis=0)
     filled = enough & (np.nan_to_num(values[:, everywhere]) > 0).any(axis=1)
