@@ -32,7 +32,7 @@ setup:  ## make .venv from the lock and find or install the tools
 venv:
 	@$(BOOTSTRAP) venv
 
-demo: setup  ## run the embedded example from reads to figures and compare with the truth
+demo: setup  ## run the embedded examples, reads and a cohort, and compare with the truth
 	@args=$$($(BOOTSTRAP) snakemake-args) && \
 	    $(IN_VENV) $(VENV)/python scripts/setup/demo.py --cores $(CORES) -- $$args
 

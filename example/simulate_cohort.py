@@ -1,13 +1,14 @@
 """Write the tables of an example cohort whose changes are known.
 
-    python example/simulate_cohort.py --output demo/cohort_example
+    python example/simulate_cohort.py --output demo/cohort
 
 Reads of hundreds of samples would take hours, so this example begins at the feature tables: the
 same files as those of a run, drawn at random around planted effects. Below the output folder:
 `results/` (tables of 28 people over 13 weeks), `reference/` (tables of 60 other people, processed
-alike), `metabolites.tsv` and `cohort.yaml`, the configuration. The same bytes every time. Species
-and the routes that they carry are real (Louis & Flint 2017, doi:10.1111/1462-2920.13589; Reichardt
-2014, doi:10.1038/ismej.2014.14); every number is made up and says nothing about people.
+alike), `metabolites.tsv`, `cohort.yaml`, the configuration, and `truth/`, with which
+`report_cohort.py` compares what the analysis says. The same bytes every time. Species and the
+routes that they carry are real (Louis & Flint 2017, doi:10.1111/1462-2920.13589; Reichardt 2014,
+doi:10.1038/ismej.2014.14); every number is made up and says nothing about people.
 """
 
 from __future__ import annotations
@@ -132,6 +133,8 @@ cohort:
   reference_group: group=control
   # That of the reference cohort.
   rarefaction_depth: 1000000
+  # For a quick example; the default tells smaller p-values.
+  permutations: 199
 """
 PROCESSING = """\
 catalogue: {version: simulated, content: {id: simulated}}
@@ -154,6 +157,8 @@ class Draw:
     age: str
     run: str
     reads: int
+    expected: np.ndarray = field(repr=False)
+    """Shares of cells as planted, without the noise of the day and the sample."""
     abundance: np.ndarray = field(repr=False)
 
 
@@ -195,9 +200,14 @@ def shift(group: str, day: int, run: str) -> np.ndarray:
 
 
 def shares(log2_abundance: np.ndarray, noise: float, generator: np.random.Generator) -> np.ndarray:
+    """Shares of all cells, with noise; the rest is unclassified."""
+    return closed(log2_abundance + generator.normal(0, noise, len(log2_abundance)))
+
+
+def closed(log2_abundance: np.ndarray) -> np.ndarray:
     """Shares of all cells; the rest is unclassified."""
-    cells = np.exp2(log2_abundance + generator.normal(0, noise, len(log2_abundance)))
-    return 0.9 * cells / cells.sum()
+    cells = np.exp2(log2_abundance)
+    return np.asarray(0.9 * cells / cells.sum())
 
 
 def draw_study(generator: np.random.Generator) -> list[Draw]:
@@ -213,7 +223,9 @@ def draw_study(generator: np.random.Generator) -> list[Draw]:
                 run = "run1" if visit % 2 == 0 else "run2"
                 on = {"antibiotics": ANTIBIOTIC_DAYS, "fibre": FIBRE_DAYS}.get(group, ())
                 event = group if day in on else ""
-                true = own + shift(group, day, run) + generator.normal(0, WITHIN, len(own))
+                planted = own + shift(group, day, run)
+                expected = closed(planted)
+                true = planted + generator.normal(0, WITHIN, len(own))
                 # Four people gave material twice at the first visit, for technical replicates.
                 replicates = ("1", "2") if day == 0 and number % 7 == 0 else ("",)
                 for replicate in replicates:
@@ -222,11 +234,11 @@ def draw_study(generator: np.random.Generator) -> list[Draw]:
                         depth = 60_000
                     name = f"{subject}_d{day:02d}" + (f"_r{replicate}" if replicate else "")
                     abundance = shares(true, 0.08, generator)
-                    draws.append(
-                        Draw(
-                            name, subject, day, event, replicate, group, age, run, depth, abundance
-                        )
-                    )
+                    one = Draw(
+                        name, subject, day, event, replicate, group, age, run, depth, expected,
+                        abundance,
+                    )  # fmt: skip
+                    draws.append(one)
     return draws
 
 
@@ -239,7 +251,9 @@ def draw_reference(generator: np.random.Generator) -> list[Draw]:
         true = person(generator) + shift("", 0, run)
         depth = int(READS * generator.lognormal(0, 0.3))
         abundance = shares(true, WITHIN, generator)
-        draws.append(Draw(name, name, None, "", "", "reference", "", run, depth, abundance))
+        draws.append(
+            Draw(name, name, None, "", "", "reference", "", run, depth, closed(true), abundance)
+        )
     return draws
 
 
@@ -443,6 +457,25 @@ def write_metabolites(path: Path, draws: Sequence[Draw], generator: np.random.Ge
     write_table(path, list(rows[0]), rows)
 
 
+def write_truth(path: Path, draws: Sequence[Draw]) -> None:
+    """Write the planted potential of each person and day: copies per genome of each product."""
+    rows: list[dict[str, Cell]] = []
+    for draw in sorted(draws, key=lambda draw: draw.sample):
+        potential = dict.fromkeys(sorted({product for product, _ in ROUTES.values()}), 0.0)
+        for share, (_, _, _, routes) in zip(draw.expected, ORGANISMS, strict=True):
+            for route in routes:
+                potential[ROUTES[route][0]] += float(share)
+        given: dict[str, Cell] = {
+            "sample": draw.sample, "subject": draw.subject, "group": draw.group, "day": draw.day,
+        }  # fmt: skip
+        rows += [
+            given | {"product": product, "copies_per_genome": value}
+            for product, value in potential.items()
+        ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_table(path, list(rows[0]), rows)
+
+
 def main() -> None:
     """Write everything."""
     parser = argparse.ArgumentParser(description="write the tables of an example cohort")
@@ -457,6 +490,7 @@ def main() -> None:
     write_results(output / "reference", reference, generator)
     for name in ("results", "reference"):
         write_processing(output / name)
+    write_truth(output / "truth/products.tsv", true)
     (output / "cohort.yaml").write_text(CONFIGURATION, encoding="utf-8")
 
 

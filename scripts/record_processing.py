@@ -13,8 +13,6 @@ with log_to(snakemake.log[0]):
         config=snakemake.params.config,
         names=snakemake.params.names,
         catalogue=snakemake.params.catalogue,
-        adapters=snakemake.input.adapters,
-        phenotypes=snakemake.input.phenotypes,
-        used=snakemake.input.used,
+        files=dict(snakemake.input.items()),
         output=snakemake.output.processing,
     )

@@ -66,9 +66,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         ("group", "column whose levels are compared"),
         ("covariate", "column along which effects are estimated"),
         ("batch", "column of technical origin"),
-        ("reference-level", "COLUMN=LEVEL with which the others of a column are compared"),
     ):
         parser.add_argument(f"--{option}", metavar="COLUMN", action="append", help=text)
+    parser.add_argument(
+        "--reference-level", metavar="COLUMN=LEVEL", action="append",
+        help="level with which the others of its column are compared",
+    )  # fmt: skip
     parser.add_argument("--reference-group", metavar="COLUMN=LEVEL", help="compare people to these")
     parser.add_argument("--baseline", metavar="TIMEPOINT", help="everybody's baseline")
     parser.add_argument("--permutations", metavar="N", type=int, help="of each permutation test")

@@ -4,13 +4,15 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from fermentome.cohort.data import FAMILIES, PATHWAYS, PRODUCTS, TAXA, Account
+from fermentome.cohort.data import FAMILIES, PATHWAYS, PRODUCTS, TAXA, Account, Entry
 from fermentome.cohort.diversity_tables import TABLES as DIVERSITY_TABLES
 from fermentome.cohort.model_report import MODEL_OUTPUTS
 from fermentome.cohort.percentile_figures import plot_percentiles
@@ -37,9 +39,10 @@ from fermentome.cohort.stages import (
     measure_diversity,
     place_percentiles,
     train_model,
+    write_account,
 )
 from fermentome.cohort.timeline_figures import plot_people, plot_timelines
-from fermentome.configuration import check_schema, defaults_of
+from fermentome.configuration import REFERENCE_COHORT_FILES, check_schema, defaults_of
 from fermentome.defaults import WORKFLOW
 from fermentome.errors import CohortError, FermentomeError
 
@@ -47,6 +50,24 @@ SCHEMA = WORKFLOW / "schemas/config.schema.yaml"
 PEOPLE_TABLES = (
     "people", "phases", "noise", "recovery", "recovery_summary", "responses", "trajectories",
     "swaps",
+)  # fmt: skip
+FIGURES = (
+    "alpha", "ordination", "people", "responses", "percentiles", "metabolites",
+    "metabolites_exploratory", "model", "model_importance",
+)  # fmt: skip
+NEEDS_DIVERSITY = "diversity ended with an error, and its table alpha is needed"
+ANALYSES = ("diversity", "groups", "people", "reference", "metabolites", "model")
+OWN_FILES = (
+    *(f"{name}.tsv" for name in (*DIVERSITY_TABLES, *PEOPLE_TABLES)),
+    *(f"{name}.tsv" for name in ("effects", "effect_figures", "people_figures", "percentiles")),
+    *(f"{name}.tsv" for name in ("reference_check", "metabolites", "metabolite_points")),
+    *(f"model/{name}.tsv" for name in MODEL_OUTPUTS), "model/model_card.md", "account.tsv",
+    *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")),
+)  # fmt: skip
+"""What a run writes below its folder, beside `OWN_NUMBERED`."""
+OWN_NUMBERED = (
+    "distances/*_*.tsv.gz", "figures/effects/effects_*.png", "figures/effects/effects_*.svg",
+    "figures/people/person_*.png", "figures/people/person_*.svg",
 )  # fmt: skip
 Files = dict[str, Path]
 
@@ -67,13 +88,20 @@ def _inputs(arguments: argparse.Namespace) -> Inputs:
             f"{results or 'the command line'}: no feature table; give --results of a run, or one of"
             " --taxa, --families, --pathways, --products"
         )
+    units = dict(_pair(text, "--unit") for text in arguments.unit)
+    for name in units:
+        if name not in tables:
+            raise CohortError(
+                f"--unit {name}={units[name]}: there is no such table; given are"
+                f" {', '.join(tables)}"
+            )
     return Inputs(
         tables,
         arguments.metadata or _existing(results, "tables/reads.tsv"),
         arguments.phenotypes or _existing(results, "databases/phenotypes.tsv"),
         arguments.rank,
         arguments.reads or (arguments.metadata and _existing(results, "tables/reads.tsv")),
-        dict(_pair(text, "--unit") for text in arguments.unit) or None,
+        units or None,
     )
 
 
@@ -109,9 +137,11 @@ def _configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[
         "rarefaction_depth": arguments.rarefaction_depth,
     }  # fmt: skip
     given = {key: value for key, value in options.items() if value is not None}
-    config["cohort"] = {**(config.get("cohort") or {}), **given}
     target = {"target": arguments.target} if arguments.target else {}
-    config["model"] = {**(config.get("model") or {}), **target}
+    for name, own in (("cohort", given), ("model", target)):
+        section = config.get(name) or {}
+        # Anything else is for the check below to refuse.
+        config[name] = {**section, **own} if isinstance(section, dict) else section
     check_schema(config, SCHEMA)
     return (
         {**defaults_of("cohort", SCHEMA), **config["cohort"]},
@@ -123,42 +153,128 @@ def _configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[
 
 
 class _Steps:
-    """Analyses one after the other; an error of one is told and does not stop the others."""
+    """Analyses one after the other; an error of one is told and does not stop the others.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    folder
+        For the accounts until they are joined.
+    reading
+        What was said of the tables when they were read.
+    """
+
+    def __init__(self, folder: Path, reading: Sequence[Entry]) -> None:
         self.failed = 0
+        self.accounts = {name: Path(folder, f"{name}.tsv") for name in ANALYSES}
+        self._folder = folder
+        self._reading = reading
+        self._figures: dict[str, Path] = {}
 
     def take(self, name: str, action: Callable[[], None]) -> bool:
-        """Run one, and tell how long it took; returns whether it ended well."""
+        """Run an analysis, and tell how long it took; returns whether it ended well."""
         started = time.monotonic()
+        error = self._run(name, action)
+        if error is None:
+            print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+            return True
+        self.leave_out(name, "all", f"it ended with an error: {error}")
+        return False
+
+    def draw(self, name: str, action: Callable[[], object]) -> None:
+        """Draw the figures of an analysis; its tables stand without them."""
+        error = self._run(f"figures of {name}", action)
+        if error is not None:
+            account = Account(name)
+            account.left_out("figures", f"drawing them ended with an error: {error}")
+            self._figures[name] = Path(self._folder, f"{name}_figures.tsv")
+            write_account([account], self._figures[name])
+
+    def leave_out(self, name: str, item: str, reason: str) -> None:
+        """Account of an analysis that was not made."""
+        account = Account(name)
+        account.left_out(item, reason)
+        reading = Account("reading", list(self._reading) if name == "diversity" else [])
+        write_account([reading, account], self.accounts[name])
+
+    def parts(self) -> list[Path]:
+        """The accounts that there are."""
+        paths = [(self.accounts[name], self._figures.get(name)) for name in ANALYSES]
+        return [path for pair in paths for path in pair if path is not None and path.is_file()]
+
+    def _run(self, name: str, action: Callable[[], object]) -> str | None:
+        """Message of the error with which something ended, if it did."""
         try:
             action()
         except FermentomeError as error:
-            self.failed += 1
-            print(f"fermentome cohort: {name}: {error}", file=sys.stderr)
-            return False
-        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-        return True
+            message = str(error)
+        except OSError as error:
+            message = _in_words(error)
+        except Exception as error:
+            # A fault of this program. Hours of other analyses are not to be lost by it.
+            traceback.print_exc()
+            message = f"{type(error).__name__}: {error}; this is a fault of fermentome, report it"
+        else:
+            return None
+        self.failed += 1
+        print(f"fermentome cohort: {name}: {message}", file=sys.stderr, flush=True)
+        return " ".join(message.split())
+
+
+def _in_words(error: OSError) -> str:
+    return (
+        f"{error.filename or 'a file'}: {error.strerror or error}; look at the path, the rights of"
+        " its folder and the room on the disk"
+    )
+
+
+@contextmanager
+def _files() -> Iterator[None]:
+    """Turn errors of the file system into messages."""
+    try:
+        yield
+    except OSError as error:
+        raise CohortError(_in_words(error)) from error
+
+
+def _refuse_inputs_among(outputs: Sequence[Path], given: Sequence[object]) -> None:
+    """Nobody's data are overwritten, as by ``--metabolites here/metabolites.tsv --out here``."""
+    own = {path.resolve() for path in outputs}
+    for path in given:
+        if isinstance(path, str | Path) and Path(path).resolve() in own:
+            raise CohortError(
+                f"{path}: is an input and would be overwritten, since --out writes a file of this"
+                " name there; choose another folder for --out"
+            )
+
+
+def _prepare(out: Path, given: Sequence[object]) -> None:
+    """Make the folder; what an earlier run left in it would be taken for results of this one."""
+    with _files():
+        earlier = [out / name for name in OWN_FILES]
+        earlier += [path for pattern in OWN_NUMBERED for path in out.glob(pattern)]
+        _refuse_inputs_among(earlier, given)
+        (out / "figures").mkdir(parents=True, exist_ok=True)
+        for path in earlier:
+            path.unlink(missing_ok=True)
 
 
 def analyse(arguments: argparse.Namespace) -> int:
     """Make all that can be made of the given tables, with figures; see `command_cohort`."""
     cohort, model = _configuration(arguments)
     out: Path = arguments.out
-    figures = out / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    inputs = _inputs(arguments).loaded()
+    with _files():
+        inputs = _inputs(arguments).loaded()
     settings, model_settings = settings_of(cohort), model_settings_of(model)
     processing = arguments.processing or _existing(arguments.results, "databases/processing.yaml")
-    steps = _Steps()
+    given = (
+        *inputs.tables.values(), inputs.metadata, inputs.phenotypes, inputs.reads, processing,
+        arguments.config, cohort["metabolites"],
+    )  # fmt: skip
+    _prepare(out, given)
     left_out: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        parts = {
-            name: Path(folder, f"{name}.tsv")
-            for name in ("diversity", "groups", "people", "reference", "metabolites", "model")
-        }
-        _compare(steps, inputs, settings, out, parts)
-        alpha = out / "alpha.tsv"
+    with _files(), tempfile.TemporaryDirectory() as folder:
+        steps = _Steps(Path(folder), inputs.reading)
+        compared = _compare(steps, inputs, settings, out)
         if not cohort["reference_cohort"]:
             left_out["reference"] = "no reference cohort is given"
         elif not processing:
@@ -166,18 +282,19 @@ def analyse(arguments: argparse.Namespace) -> int:
                 "it is not known what the reads went through; give --processing, or --results of a"
                 " run that has databases/processing.yaml"
             )
-        elif alpha.is_file():
-            _place(steps, inputs, cohort["reference_cohort"], processing, out, parts["reference"])
+        elif compared:
+            _place(steps, inputs, cohort["reference_cohort"], processing, out)
+        else:
+            steps.leave_out("reference", "all", NEEDS_DIVERSITY)
         if cohort["metabolites"]:
-            _associate(steps, inputs, settings, cohort, out, parts["metabolites"])
+            _associate(steps, inputs, settings, cohort, out)
         else:
             left_out["metabolites"] = "no measured metabolites are given"
         if model_settings.target:
-            _model(steps, inputs, settings, model_settings, out, parts["model"])
+            _model(steps, inputs, settings, model_settings, out)
         else:
             left_out["model"] = "no target is given"
-        made = [path for path in parts.values() if path.is_file()]
-        collect_account(made, left_out, out / "account.tsv")
+        collect_account(steps.parts(), left_out, out / "account.tsv")
     print(f"{out}: account.tsv says what was made and what was left out", file=sys.stderr)
     return 1 if steps.failed else 0
 
@@ -190,77 +307,80 @@ def _drawn(out: Path, name: str) -> tuple[Path, Path]:
     return out / f"figures/{name}.png", out / f"figures/{name}.svg"
 
 
-def _compare(
-    steps: _Steps, inputs: Inputs, settings: Settings, out: Path, parts: Mapping[str, Path]
-) -> None:
-    """Diversity, groups and people, with their figures."""
+def _compare(steps: _Steps, inputs: Inputs, settings: Settings, out: Path) -> bool:
+    """Diversity, groups and people, with their figures; returns whether there is diversity."""
     diversity = _named(out, list(DIVERSITY_TABLES))
-    outputs = {**diversity, "distances": out / "distances", "account": parts["diversity"]}
+    outputs = {
+        **diversity, "distances": out / "distances", "account": steps.accounts["diversity"]
+    }  # fmt: skip
     if not steps.take("diversity", lambda: measure_diversity(inputs, settings, outputs)):
-        return
-    draw_alpha(diversity, _drawn(out, "alpha"))
-    draw_ordination(diversity, _drawn(out, "ordination"))
+        for name in ("groups", "people"):
+            steps.leave_out(name, "all", NEEDS_DIVERSITY)
+        return False
+
+    def draw_diversity() -> None:
+        draw_alpha(diversity, _drawn(out, "alpha"))
+        draw_ordination(diversity, _drawn(out, "ordination"))
+
+    steps.draw("diversity", draw_diversity)
     alpha = diversity["alpha"]
-    effects = {"effects": out / "effects.tsv", "account": parts["groups"]}
+    effects = {"effects": out / "effects.tsv", "account": steps.accounts["groups"]}
     if steps.take("groups", lambda: compare_groups(inputs, settings, alpha, effects)):
-        draw_effects(
-            effects["effects"], settings.fdr, out / "figures/effects", out / "effect_figures.tsv"
-        )
+        folder, index = out / "figures/effects", out / "effect_figures.tsv"
+        steps.draw("groups", lambda: draw_effects(effects["effects"], settings.fdr, folder, index))
     people = _named(out, PEOPLE_TABLES)
-    followed = {**people, "account": parts["people"]}
-    if steps.take("people", lambda: follow_people(inputs, settings, alpha, followed)):
+    followed = {**people, "account": steps.accounts["people"]}
+
+    def draw_people() -> None:
         plot_people(people, _drawn(out, "people"))
         plot_responses(people["responses"], _drawn(out, "responses"))
         plot_timelines(people, out / "figures/people", out / "people_figures.tsv")
 
+    if steps.take("people", lambda: follow_people(inputs, settings, alpha, followed)):
+        steps.draw("people", draw_people)
+    return True
 
-def _place(
-    steps: _Steps, inputs: Inputs, reference: str, processing: Path, out: Path, account: Path
-) -> None:
+
+def _place(steps: _Steps, inputs: Inputs, reference: str, processing: Path, out: Path) -> None:
     outputs = {
         "percentiles": out / "percentiles.tsv", "check": out / "reference_check.tsv",
-        "account": account,
+        "account": steps.accounts["reference"],
     }  # fmt: skip
     alpha = out / "alpha.tsv"
     if steps.take(
         "reference", lambda: place_percentiles(inputs, alpha, reference, processing, outputs)
     ):
-        plot_percentiles(outputs["percentiles"], _drawn(out, "percentiles"))
+        drawn = _drawn(out, "percentiles")
+        steps.draw("reference", lambda: plot_percentiles(outputs["percentiles"], drawn))
 
 
 def _associate(
-    steps: _Steps, inputs: Inputs, settings: Settings, cohort: Mapping[str, Any], out: Path,
-    account: Path,
-) -> None:  # fmt: skip
+    steps: _Steps, inputs: Inputs, settings: Settings, cohort: Mapping[str, Any], out: Path
+) -> None:
     tables = {"associations": out / "metabolites.tsv", "points": out / "metabolite_points.tsv"}
+    outputs = {**tables, "account": steps.accounts["metabolites"]}
     sheet, unit = cohort["metabolites"], cohort["metabolite_unit"]
     if steps.take(
-        "metabolites",
-        lambda: associate_metabolites(
-            inputs, settings, sheet, unit, {**tables, "account": account}
-        ),
+        "metabolites", lambda: associate_metabolites(inputs, settings, sheet, unit, outputs)
     ):
         named, others = _drawn(out, "metabolites"), _drawn(out, "metabolites_exploratory")
         files = ("png", "svg", "exploratory_png", "exploratory_svg")
-        draw_metabolites(tables, dict(zip(files, (*named, *others), strict=True)))
+        figures = dict(zip(files, (*named, *others), strict=True))
+        steps.draw("metabolites", lambda: draw_metabolites(tables, figures))
 
 
 def _model(
-    steps: _Steps,
-    inputs: Inputs,
-    settings: Settings,
-    model: ModelSettings,
-    out: Path,
-    account: Path,
+    steps: _Steps, inputs: Inputs, settings: Settings, model: ModelSettings, out: Path
 ) -> None:
     folder = out / "model"
     folder.mkdir(exist_ok=True)
     tables = _named(folder, list(MODEL_OUTPUTS))
-    outputs = {**tables, "card": folder / "model_card.md", "account": account}
+    outputs = {**tables, "card": folder / "model_card.md", "account": steps.accounts["model"]}
     if steps.take("model", lambda: train_model(inputs, settings, model, outputs)):
         drawn, importance = _drawn(out, "model"), _drawn(out, "model_importance")
         files = ("png", "svg", "importance_png", "importance_svg")
-        draw_model(tables, dict(zip(files, (*drawn, *importance), strict=True)))
+        figures = dict(zip(files, (*drawn, *importance), strict=True))
+        steps.draw("model", lambda: draw_model(tables, figures))
 
 
 # Reference cohorts -------------------------------------------------------------------------------
@@ -274,13 +394,18 @@ def make_reference(arguments: argparse.Namespace) -> int:
             "it is not known what the reads of this cohort went through, so nobody could be placed"
             " in it; give --processing, or --results of a run that has databases/processing.yaml"
         )
-    inputs = _inputs(arguments).loaded()
+    with _files():
+        inputs = _inputs(arguments).loaded()
+    _refuse_inputs_among(
+        [arguments.out / name for name in REFERENCE_COHORT_FILES],
+        (*inputs.tables.values(), inputs.metadata, inputs.phenotypes, inputs.reads, processing),
+    )
     description = Description(
         arguments.name, arguments.version, arguments.description, arguments.source,
         arguments.licence, arguments.selection,
     )  # fmt: skip
     account = Account("reference")
-    with tempfile.TemporaryDirectory() as folder:
+    with _files(), tempfile.TemporaryDirectory() as folder:
         outputs = {"alpha": Path(folder, "alpha.tsv"), "account": Path(folder, "account.tsv")}
         # Nothing is tested here, so few permutations do.
         settings = Settings(

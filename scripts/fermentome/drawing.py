@@ -6,12 +6,16 @@ white. The same tables give the same bytes.
 """
 
 import os
+import re
+import unicodedata
 import warnings
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -57,6 +61,36 @@ def shorten(name: str, width: int = MOST_NAME) -> str:
         return name
     tail = (2 * width) // 3
     return name[: width - 1 - tail] + "…" + name[-tail:]
+
+
+@lru_cache(maxsize=1)
+def glyphs() -> frozenset[int]:
+    """Characters that the font of the figures has."""
+    family = STYLE["font.family"]
+    return frozenset(font_manager.get_font(font_manager.findfont(family)).get_charmap())
+
+
+def shown_name(text: str, width: int = MOST_NAME) -> str:
+    """Text of at most `width` characters that the font can show.
+
+    Names of people, events and features are free text. Marks of direction and the like are
+    dropped, since they would turn what stands beside them; what has no glyph becomes a question
+    mark in a lozenge.
+
+    >>> shown_name("a\u202eb\U0001f9d1", 10)
+    'ab\ufffd'
+    """
+    plain = "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Cf"})
+    return shorten("".join(c if ord(c) in glyphs() else "\ufffd" for c in plain), width)
+
+
+def thousands(text: str) -> str:
+    """Text whose long numbers are grouped.
+
+    >>> thousands("taxa in 1000000 reads")
+    'taxa in 1,000,000 reads'
+    """
+    return re.sub(r"(?<![\d.])\d{5,}(?![\d.])", lambda found: f"{int(found[0]):,}", text)
 
 
 def save(figure: Figure, outputs: Sequence[AnyPath]) -> None:

@@ -448,11 +448,13 @@ def cohort_stages(road):
             "account": road.path(f"cohort/account/{part}.tsv"),
         }
 
+    names = ("families", "pathways", "single_copy")
+    shipped = {name: str(ROOT / f"workflow/resources/{name}.yaml") for name in names}
     road.run(
         "record_processing",
         input={
             "adapters": str(ROOT / "workflow/resources/adapters.fasta"), "phenotypes": [],
-            "used": road.path("databases/used.tsv"),
+            "used": road.path("databases/used.tsv"), **shipped,
         },
         output={"processing": road.path("databases/processing.yaml")},
         params={
@@ -469,10 +471,7 @@ def cohort_stages(road):
                 "scoring": SCORING,
             },
             "names": {},
-            "catalogue": {
-                name: str(ROOT / f"workflow/resources/{name}.yaml")
-                for name in ("families", "pathways", "single_copy")
-            },
+            "catalogue": list(shipped),
         },
     )  # fmt: skip
     road.run(

@@ -46,6 +46,23 @@ JOINS = {
     "check_outcome", "plot_reads", "plot_taxa", "plot_pathways", "plot_carriers",
     "plot_unserved",
 }  # fmt: skip
+# What compares samples: after every change of a table or of what is known of the samples.
+COMPARISON = {
+    "collect_account", "compare_groups", "follow_people", "measure_diversity", "plot_alpha",
+    "plot_effects", "plot_ordination", "plot_people", "plot_responses", "plot_timelines",
+}  # fmt: skip
+JOINS |= COMPARISON
+# Adapters of analyses that the example does not ask for.
+NOT_ASKED_FOR = {
+    "associate_metabolites", "place_percentiles", "plot_metabolites", "plot_model",
+    "plot_percentiles", "train_model",
+}  # fmt: skip
+COHORT_TABLES = [
+    "account", "alpha", "axes", "closeness", "dispersion", "effect_figures", "effects", "noise",
+    "ordination", "people", "people_figures", "permanova", "phases", "recovery",
+    "recovery_summary", "responses", "swaps", "terms", "trajectories",
+]  # fmt: skip
+COHORT_FIGURES = ["alpha", "ordination", "people", "people/person_001", "responses"]
 
 
 def number_rows(path, columns):
@@ -73,11 +90,28 @@ def test_every_output_exists(demo):
         suffixes = ("tsv", "wide.tsv", "parquet", "biom")
         wanted |= {f"tables/{feature}.{suffix}" for suffix in suffixes}
     wanted |= {f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
+    wanted |= {f"cohort/{name}.tsv" for name in COHORT_TABLES}
+    wanted |= {
+        f"cohort/figures/{name}.{kind}" for name in COHORT_FIGURES for kind in ("png", "svg")
+    }
+    wanted |= {"cohort/distances/taxa_braycurtis.tsv.gz", "databases/processing.yaml"}
     for sample in SAMPLES:
         wanted |= {f"{folder}/{sample}.tsv" for folder in ("taxonomy", "pathways", "products")}
         wanted |= {f"function/{sample}.families.tsv", f"reads/{sample}.json"}
     assert wanted <= made
     assert all((demo.results / name).stat().st_size for name in wanted)
+
+
+def test_account_says_what_was_made_of_three_samples_and_what_was_not(demo):
+    rows = read_table(demo.results / "cohort/account.tsv")
+    said = {(row["analysis"], row["item"]): row["status"] for row in rows}
+    assert said["reading", "taxa"] == "done"
+    assert said["diversity", "taxa braycurtis"] == "done"
+    # Groups of one and two samples are too few.
+    assert said["groups", "design"] == "left_out"
+    for analysis in ("reference", "metabolites", "model"):
+        assert said[analysis, "all"] == "left_out"
+    assert all(row["reason"] for row in rows if row["status"] != "done")
 
 
 def test_every_table_starts_with_sample_and_is_sorted_by_it(demo):
@@ -571,7 +605,7 @@ def test_order_of_the_rows_is_no_change(rerun, demo):
     assert nothing_to_do(rerun, snakefile=demo.snakefile)
 
 
-def test_edited_metadata_make_only_the_table_of_reads_again(rerun, demo):
+def test_edited_metadata_make_only_the_table_of_reads_and_what_compares_again(rerun, demo):
     def older(row):
         if row["sample"] == "no_butyrate":
             row["group"] = "another"
@@ -579,7 +613,7 @@ def test_edited_metadata_make_only_the_table_of_reads_again(rerun, demo):
     edit_sheet(rerun, older)
     planned = plan(rerun, snakefile=demo.snakefile)
     assert planned.samples == set()
-    assert planned.rules == {"join_reads", "plot_reads", "check_outcome"}
+    assert planned.rules == {"join_reads", "plot_reads", "check_outcome"} | COMPARISON
 
 
 def test_new_reads_of_one_sample_make_only_that_sample_again(rerun, demo):
@@ -639,14 +673,33 @@ def test_other_limits_measure_nothing_again(rerun, demo):
     )
     planned = plan(rerun, snakefile=demo.snakefile)
     assert planned.samples == set()
-    assert planned.rules == JOINS - {"join_tables", "join_reads", "join_unserved", "plot_reads"}
+    others = {"join_tables", "join_reads", "join_unserved", "plot_reads"} | COMPARISON
+    assert planned.rules == JOINS - others
+
+
+def configured(rerun, demo, text):
+    (rerun / "config/config.yaml").write_text(f"{demo.config}\n{text}\n", encoding="utf-8")
+    return plan(rerun, snakefile=demo.snakefile).rules
+
+
+def test_other_groups_are_compared_without_touching_reads_or_tables(rerun, demo):
+    rules = configured(rerun, demo, "cohort:\n  groups: [subject]")
+    assert rules == COMPARISON | {"check_outcome"}
+
+
+def test_measured_metabolites_run_their_own_analysis_only(rerun, demo):
+    (rerun / "acids.tsv").write_text("sample\tbutyrate [mM]\ncommunity_a\t1\n", encoding="utf-8")
+    rules = configured(rerun, demo, "cohort:\n  metabolites: acids.tsv")
+    assert rules == {
+        "associate_metabolites", "plot_metabolites", "collect_account", "check_outcome"
+    }  # fmt: skip
 
 
 def test_edited_library_runs_the_scripts_again(rerun, demo):
     with edited(demo.snakefile.parent / "scripts/fermentome/scoring.py"):
         planned = plan(rerun, snakefile=demo.snakefile)
     scripts = {path.stem for path in (ROOT / "scripts").glob("*.py")}
-    assert scripts - ON_REQUEST <= planned.rules
+    assert scripts - ON_REQUEST - NOT_ASKED_FOR <= planned.rules
     assert planned.rules.isdisjoint({"index_host", "index_proteins"})
     assert nothing_to_do(rerun, snakefile=demo.snakefile)
 

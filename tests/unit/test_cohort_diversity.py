@@ -125,6 +125,15 @@ def test_samples_below_the_depth_asked_for_have_no_standardised_value():
     assert "1 of 2 samples have fewer reads" in account.entries[-1].reason
 
 
+def test_a_depth_that_no_sample_reaches_is_told_as_left_out():
+    _, account = alpha_cells(
+        cohort_of([[1, 0, 0], [1, 0, 0]], counts=[[9, 0, 0], [5, 0, 0]]),
+        Settings(rarefaction_depth=20),
+    )
+    assert account.entries[-1].status == "left_out"
+    assert "2 of 2 samples have fewer reads" in account.entries[-1].reason
+
+
 def test_the_depth_keeps_nine_of_ten_samples():
     totals = np.array([100.0, 1, 80, 90, 85, 95, 99, 70, 60, 65, 0])
     assert common_depth(totals, None) == 60
@@ -311,3 +320,11 @@ def test_the_region_of_a_centroid_covers_it_in_95_of_100_draws():
 
 def test_too_few_people_have_no_region():
     assert confidence_ellipse(np.zeros((4, 2))) is None
+
+
+def test_a_sample_without_a_subject_is_a_person_of_its_own_where_others_have_one():
+    subjects = [f"P{i // 2}" for i in range(12)] + [None] * 12
+    groups = ["a", "a", "b", "b"] * 3 + ["a", "b"] * 6
+    cohort = drawn_cohort(subject=subjects, group=groups)
+    (first, *_) = analyse(cohort, Settings(permutations=19), Account("diversity")).permanova
+    assert (first["samples"], first["subjects"]) == (24, 6 + 12)

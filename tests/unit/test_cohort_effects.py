@@ -121,6 +121,15 @@ def test_zeros_stand_for_half_the_limit_or_half_the_least_value() -> None:
     )
 
 
+def test_a_zero_of_a_sample_too_shallow_to_show_what_others_have_is_not_known() -> None:
+    values = np.array([[0.0], [0.0], [0.1], [0.2], [0.4]])
+    limits = np.array([[1.3], [0.3], [0.02], [0.02], [0.02]])
+    logs = on_log_scale(cohort_of(values, name=PRODUCTS, limits=limits).tables[PRODUCTS])
+    # Half of 1.3 lies above the median of what is seen, 0.2; half of 0.3 does not.
+    assert np.isnan(logs[0, 0])
+    assert logs[1, 0] == pytest.approx(np.log2(0.15))
+
+
 def test_shares_are_centred_and_unknown_samples_stay_unknown() -> None:
     values = np.array([[0.5, 0.25, 0.25], [np.nan] * 3, [0.1, 0.8, 0.1]])
     logs = on_log_scale(cohort_of(values).tables[TAXA])
@@ -185,8 +194,54 @@ def test_untested_features_have_a_row_with_the_reason() -> None:
     everywhere = one(rows, "f00", DETECTION)
     assert np.isnan(everywhere["p"]) and "seen in all samples" in str(everywhere["reason"])  # type: ignore[arg-type]
     perfect = one(rows, "f07", DETECTION)
-    assert np.isnan(perfect["p"]) and perfect["reason"]  # type: ignore[arg-type]
     assert perfect["mean_level"] == 1.0 and perfect["mean_reference"] == 0.0
+    # 2 of 20-out-of-40 ways to share out the people.
+    assert perfect["p"] == pytest.approx(2 / 137846528820) and perfect["effect"] == 1.0
+
+
+def by_people(seed: int, people: int, samples: int, features: int) -> tuple[Numbers, Numbers]:
+    """Copies of features that people have for good, most of them, and whose they are."""
+    draw = np.random.default_rng(seed)
+    subject = np.repeat(np.arange(people), samples)
+    size = (people, features), (people * samples, features)
+    has = (draw.random(size[0]) < 0.4)[subject] ^ (draw.random(size[1]) < 0.02)
+    logs = draw.normal(size=size[0])[subject] + draw.normal(size=size[1])
+    return np.where(has, 2.0**logs, 0.0), subject
+
+
+def test_what_few_people_have_is_never_surer_than_their_number_allows() -> None:
+    copies, subject = by_people(8, 6, 5, 300)
+    people, group = text_column("subject", subject), np.where(subject < 3, "a", "b")
+    rows, _ = effects_of(cohort_of(copies, name=PRODUCTS, group=group, subject=people))
+    p = np.array([row["p"] for row in rows if row["kind"] == DETECTION], dtype=float)
+    # Of the 20 ways to take 3 of 6 people, two part them as this one does.
+    assert np.nanmin(p) >= 0.1 - 1e-12
+    p = np.array([row["p"] for row in rows if row["kind"] == ABUNDANCE], dtype=float)
+    # Nothing differs: of 300 features, 5 at 0.001 come out in 2 of 10^5 cohorts.
+    assert (p <= 0.001).sum() < 5
+
+
+def test_intervals_agree_with_p_where_few_people_have_a_feature() -> None:
+    copies, subject = by_people(9, 8, 4, 60)
+    people, group = text_column("subject", subject), np.where(subject < 4, "a", "b")
+    rows, _ = effects_of(cohort_of(copies, name=PRODUCTS, group=group, subject=people))
+    tested = [row for row in rows if not np.isnan(row["p"])]  # type: ignore[arg-type]
+    assert len(tested) > 100
+    for row in tested:
+        apart = not row["ci_low"] <= 0 <= row["ci_high"]  # type: ignore[operator]
+        assert apart == (row["p"] < 0.05)  # type: ignore[operator]
+
+
+def test_a_feature_of_one_group_alone_has_a_difference_in_detection() -> None:
+    copies = np.outer(np.array([0] * 15 + [1] * 15), [1.0, 2.0])
+    subject = np.repeat(np.arange(10), 3)
+    people, group = text_column("subject", subject), np.where(subject < 5, "a", "b")
+    rows, _ = effects_of(cohort_of(copies, name=PRODUCTS, group=group, subject=people))
+    row = one(rows, "f01", DETECTION)
+    # 2 of 5-out-of-10 = 252 ways.
+    assert row["effect"] == 1.0 and row["p"] == pytest.approx(2 / 252)
+    assert 0 < row["ci_low"] < row["ci_high"] == 1.0  # type: ignore[operator]
+    assert "describe it fully" in str(one(rows, "f01")["reason"])
 
 
 def test_values_that_are_not_known_cost_their_samples_only() -> None:
@@ -259,7 +314,8 @@ def test_the_table_and_its_figure_are_written_the_same_twice(tmp_path: Path) -> 
     for kind in ("png", "svg"):
         assert (tmp_path / f"1.{kind}").read_bytes() == (tmp_path / f"2.{kind}").read_bytes()
     svg = (tmp_path / "1.svg").read_text(encoding="utf-8")
-    assert "b against a" in svg and "f00" in svg and "10 not shown" in svg
+    assert "b against a" in svg and "f00" in svg
+    assert "The first 20 of each comparison are drawn" in svg
 
 
 def alpha_rows(samples: tuple[str, ...]) -> list[dict[str, str]]:

@@ -126,7 +126,7 @@ def test_indices_of_diversity_are_linear_and_counts_are_ratios():
     assert shannon.on_scale()[0] == 2.5
     assert np.isnan(shannon.on_scale()[1:]).all()
     assert not shannon.below.any()
-    assert (richness.scale, richness.unit) == ("log2", "taxa")
+    assert (richness.scale, richness.unit) == ("log2", "features")
     assert richness.on_scale()[:2].tolist() == [3.0, 2.0]
     assert richness.below.tolist() == [False, True, False]
     assert np.isnan(found["diversity:simpson"].values).all()

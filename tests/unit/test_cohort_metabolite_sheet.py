@@ -38,6 +38,14 @@ def reasons(account: Account) -> str:
 WIDE = "sample\tbutyrate [µmol/g]\tacetate [mM]\ns2\t5\t1\ns1\t2.5\tNA\n"
 
 
+@pytest.mark.parametrize("head", ["Sample ID", "sample-id", "#SampleID"])
+def test_the_column_of_samples_is_found_by_the_names_that_metadata_have(
+    tmp_path: Path, head: str
+) -> None:
+    found = read(tmp_path, f"butyrate [mM]\t{head}\n1\ts1\n2\ts2\n")
+    assert [one.name for one in found.metabolites] == ["butyrate"]
+
+
 def test_a_wide_sheet_gives_units_from_the_header_and_samples_in_order(tmp_path: Path) -> None:
     acetate, butyrate = read(tmp_path, WIDE).metabolites
     assert (acetate.name, acetate.unit, acetate.samples) == ("acetate", "mM", ("s2",))

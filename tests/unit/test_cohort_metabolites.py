@@ -41,6 +41,7 @@ from fermentome.cohort.rank_association import (
     column_ranks,
     distinct_permutations,
     held_out,
+    jackknife_interval,
     permuted,
 )
 from fermentome.cohort.reading import load_cohort
@@ -224,15 +225,43 @@ def test_repeating_every_sample_of_a_person_does_not_narrow_the_interval() -> No
     rng = np.random.default_rng(14)
     people = np.repeat(np.arange(20), 3)
     x, y = rng.normal(size=60), rng.normal(size=60)
-    once = bootstrap_interval(
-        x, y, Frame(np.zeros((60, 0)), people, people), np.random.default_rng(1)
-    )
-    again = bootstrap_interval(
+    once = jackknife_interval(x, y, Frame(np.zeros((60, 0)), people, people))
+    again = jackknife_interval(
         np.tile(x, 4), np.tile(y, 4),
         Frame(np.zeros((240, 0)), np.tile(people, 4), np.tile(people, 4)),
-        np.random.default_rng(1),
     )  # fmt: skip
     assert again == pytest.approx(once)
+
+
+def test_the_interval_within_people_leaves_out_one_after_the_other() -> None:
+    rng = np.random.default_rng(21)
+    people = np.repeat(np.arange(8), [2, 3, 4, 2, 5, 3, 2, 3])
+    x, y = rng.normal(size=24), rng.normal(size=24)
+
+    def within(kept: Numbers) -> float:
+        means = [np.array([values[people == who].mean() for who in people]) for values in (x, y)]
+        return float(np.corrcoef((x - means[0])[kept], (y - means[1])[kept])[0, 1])
+
+    z = np.arctanh([within(people != who) for who in range(8)])
+    reach = 2.364624 * math.sqrt(7 / 8 * float(((z - z.mean()) ** 2).sum()))  # t(7), 97.5 %
+    middle = math.atanh(within(people >= 0))
+    low, high = jackknife_interval(x, y, Frame(np.zeros((24, 0)), people, people))
+    assert (low, high) == pytest.approx((math.tanh(middle - reach), math.tanh(middle + reach)))
+
+
+def test_the_interval_within_few_people_holds_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(22)
+    people = np.repeat(np.arange(8), 3)
+    frame = Frame(np.zeros((24, 0)), people, people)
+    held = 0
+    for _ in range(300):
+        x, y = (column_ranks(rng.normal(size=(24, 1)))[:, 0] for _ in range(2))
+        low, high = jackknife_interval(x, y, frame)
+        held += low <= 0 <= high
+    # 99.9 % of such counts are 272 and more where 95 % are held.
+    assert held >= 272
+    four = Frame(np.zeros((12, 0)), people[:12], people[:12])
+    assert all(map(math.isnan, jackknife_interval(x[:12], y[:12], four)))
 
 
 def test_a_model_explains_all_of_what_is_linear_and_nothing_of_noise() -> None:

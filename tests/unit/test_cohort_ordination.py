@@ -101,7 +101,7 @@ def test_shares_give_the_unifrac_of_the_same_counts():
     # skbio sums branches in whole numbers; shares must not become zero.
     generator = np.random.default_rng(5)
     counts = generator.integers(0, 50, (6, 4)) + 1
-    tree = lineage_tree(["t0", "t1", "t2", "t3"], LINEAGES)
+    tree = lineage_tree(LINEAGES)
     expected = beta_diversity(
         "weighted_unifrac", counts, validate=False, taxa=tree.tips, tree=tree.root,
         normalized=True,
@@ -113,7 +113,6 @@ def test_shares_give_the_unifrac_of_the_same_counts():
 
 def test_all_tips_are_equally_far_from_the_root_though_ranks_have_no_name():
     tree = lineage_tree(
-        ["a", "b", "c", "d"],
         ["d__B;p__P;c__;o__;f__;g__G;s__a", "d__B;p__P;c__C;o__O;f__F;g__;s__b",
          "d__B;p__;c__;o__;f__F;g__;s__", None],
     )  # fmt: skip
@@ -123,14 +122,14 @@ def test_all_tips_are_equally_far_from_the_root_though_ranks_have_no_name():
 
 
 def test_ranks_without_a_name_join_nothing():
-    tree = lineage_tree(["a", "b"], ["d__B;p__P;g__;s__a", "d__B;p__P;g__;s__b"])
+    tree = lineage_tree(["d__B;p__P;g__;s__a", "d__B;p__P;g__;s__b"])
     left, right = tree.root.tips()
     assert left.parent is right.parent
     assert left.length == 5.0
 
 
 def test_two_features_of_one_lineage_are_two_tips():
-    tree = lineage_tree(["a", "b"], ["d__B;s__x", "d__B;s__x"])
+    tree = lineage_tree(["d__B;s__x", "d__B;s__x"])
     assert sorted(tip.name for tip in tree.root.tips()) == ["0", "1"]
 
 

@@ -267,8 +267,8 @@ def test_without_repeats_nothing_is_called_and_it_is_said() -> None:
     assert cells(rows, "change") == ["not_called", "not_called"]
     assert rows[1]["noise_source"] == "none" and rows[1]["band_low"] is None
     assert rows[1]["difference"] == 396.0
-    assert "repeated baseline samples" in str(rows[1]["note"])
-    assert "repeated baseline samples" in reasons(account)
+    assert "the noise is not known" in str(rows[1]["note"])
+    assert "the noise is not known" in reasons(account)
 
 
 def test_samples_during_and_after_an_event_are_no_noise() -> None:
@@ -362,7 +362,7 @@ def test_value_that_is_not_known_is_neither_zero_nor_a_change() -> None:
     assert lost["value"] is None and lost["change"] == "not_called"
     assert lost["note"] == "value not known"
     assert of(people, "B")[1]["change"] == "not_called"
-    assert "baseline has no known value" in str(of(people, "B")[1]["note"])
+    assert "no value is known at the baseline" in str(of(people, "B")[1]["note"])
 
 
 # Baselines, phases and times

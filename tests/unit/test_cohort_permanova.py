@@ -436,3 +436,19 @@ def test_hmp2_antibiotics_move_communities_within_people(hmp2):
     assert found.p == pytest.approx(1 / 200)
     # Real, and small: most of the variation is between people.
     assert found.null_r2 < found.r2 < 0.02
+
+
+def test_dispersion_is_calibrated_where_few_people_vary() -> None:
+    rng = np.random.default_rng(31)
+    people = np.repeat(np.arange(12), 6)
+    found = []
+    for _ in range(150):
+        values = np.zeros((12, 6), dtype=int)
+        values[:3] = rng.permuted(np.tile([0, 0, 0, 1, 1, 1], (3, 1)), axis=1)
+        points = rng.normal(size=(12, 6))[people] + 0.5 * rng.normal(size=(72, 6))
+        labels, names = [str(v) for v in values.ravel()], [str(p) for p in people]
+        test = levels_test(squareform(pdist(points)), labels, names, 39, rng)
+        assert test.scheme.name == WITHIN
+        found.append(test.dispersion_p)
+    # Of 150 draws at 0.05, 16 and more come out in 3 of 1,000.
+    assert (np.array(found) <= 0.05).sum() < 16

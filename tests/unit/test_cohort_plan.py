@@ -36,8 +36,8 @@ def test_an_empty_group_column_is_the_template_and_not_a_mistake():
     [
         (
             {"covariates": ["aeg"]}, {"age": ["1", "2"], "group": ["a", "b"]},
-            "cohort.covariates, aeg: is not a column of the sheet that is carried through. Hint: did"
-            " you mean age?",
+            "cohort.covariates, aeg: is not a column of the sheet that is carried through. Hint:"
+            " did you mean age?",
         ),
         (
             {"batch": ["kit"]}, {"group": ["a", "b"]},
@@ -70,6 +70,12 @@ def test_an_empty_group_column_is_the_template_and_not_a_mistake():
 )  # fmt: skip
 def test_a_column_that_cannot_serve_is_named_with_what_to_do(change, columns, line):
     assert foresee(COHORT | change, MODEL, sheet(**columns)) == [line]
+
+
+@pytest.mark.parametrize("written", ["Day 0", " day 0"])
+def test_a_baseline_is_found_as_the_analysis_finds_it(written):
+    columns = sheet(timepoint=[written, "day 7"], group=["a", "b"])
+    assert foresee(COHORT | {"baseline": "day 0"}, MODEL, columns) == []
 
 
 def test_the_target_of_a_model_is_looked_at_too():

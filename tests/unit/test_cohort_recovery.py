@@ -146,7 +146,7 @@ def test_event_without_a_baseline_is_not_known_with_the_reason() -> None:
 def test_without_a_noise_nothing_is_known() -> None:
     (row,) = recovered({"A": [(0.0, None), (-3.0, "drug"), (0.0, None)]}, steady=0).rows
     assert row["returned"] == "not_known"
-    assert "nothing tells the noise" in str(row["reason"])
+    assert "the noise is not known" in str(row["reason"])
 
 
 def test_sample_below_detection_is_away_where_its_limit_is() -> None:

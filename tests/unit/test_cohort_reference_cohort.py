@@ -386,6 +386,16 @@ def test_a_measure_known_of_too_few_people_is_left_out_and_said():
     assert [(entry.status, entry.subjects) for entry in said] == [("left_out", 19)]
 
 
+def test_a_sample_without_subject_is_not_the_person_of_its_name():
+    measures, sheet = town()
+    subjects = [*sheet.columns["subject"].values[:-1], None]
+    subjects[0] = sheet.samples[-1]
+    account = Account("reference")
+    made = make(measures, metadata(sheet.samples, subject=subjects), account=account)
+    assert made.people == 24
+    assert "1 samples have no subject" in account.entries[0].reason
+
+
 def test_samples_without_subject_count_as_people_and_it_is_said():
     measures, sheet = town()
     account = Account("reference")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fermentome.cohort.data import Account
-from fermentome.cohort.people import PERSON_COLUMNS, PHASE_COLUMNS, People
+from fermentome.cohort.data import Account, Column, Metadata
+from fermentome.cohort.measures import Measure
+from fermentome.cohort.people import PERSON_COLUMNS, PHASE_COLUMNS, People, changes_of_people
 from fermentome.cohort.response_figures import plot_responses
 from fermentome.cohort.responses import (
     RESPONSE_COLUMNS,
@@ -16,6 +17,8 @@ from fermentome.cohort.responses import (
     responses_of,
     write_responses,
 )
+from fermentome.cohort.settings import Settings
+from fermentome.cohort.timepoints import Timeline
 from fermentome.cohort.visits import Visits
 from fermentome.tables import read_table
 
@@ -44,7 +47,8 @@ def phase_row(subject, phase, event, change, measure="product:butyrate"):
 
 
 def people_of(rows, phases=()):
-    return People(Visits.__new__(Visits), tuple(rows), tuple(phases), ())
+    middle = tuple(math.nan if row["difference"] is None else row["difference"] for row in rows)
+    return People(Visits.__new__(Visits), tuple(rows), tuple(phases), (), middle)
 
 
 def only(rows):
@@ -153,6 +157,39 @@ def test_p_is_uniform_where_nothing_happens():
         ]
         found += [row["net_p"] for row in responses_of(people_of(rows), Account("people"))]
     assert stats.kstest(found, "uniform").pvalue > 0.01
+
+
+def below_detection_at_random(rng, measures=40, people=12, visits=9):
+    """Changes of people of whom half of the values are below detection, and nothing happens."""
+    subjects = [f"P{i:02d}" for i in range(people) for _ in range(visits)]
+    days = np.tile(np.arange(visits) * 7.0, people)
+    events = ["drug" if day in (28, 35) else None for day in days]
+    samples = tuple(f"S{i:03d}" for i in range(people * visits))
+    columns = {
+        "subject": Column("subject", tuple(subjects), None),
+        "timepoint": Column("timepoint", tuple(f"day {day:g}" for day in days), None),
+        "event": Column("event", tuple(events), None),
+    }
+    found = []
+    for number in range(measures):
+        logs = np.repeat(rng.normal(size=people), visits) + 1.5 * rng.normal(size=len(samples))
+        below = logs < 0.5
+        values = np.where(below, 0.0, 2.0**logs)
+        unknown, floors = np.full(len(samples), np.nan), np.full(len(samples), 2.0**0.5 / 2)
+        name = f"product:{number:02d}"
+        found.append(Measure(name, "copies", "log2", samples, values, unknown, floors, below))
+    timeline = Timeline(days, "days", "day", ())
+    return changes_of_people(
+        found, Metadata(samples, columns), timeline, Settings(), Account("people")
+    )
+
+
+def test_values_below_detection_make_no_response_where_nothing_happens():
+    rows = responses_of(below_detection_at_random(np.random.default_rng(5)), Account("people"))
+    p = np.array([row["p"] for row in rows])
+    # 80 means; of 80 draws at 0.05 nine or more come out in 2 of 100.
+    assert (p <= 0.05).sum() <= 8
+    assert abs(np.mean([row["difference"] for row in rows])) < 0.15
 
 
 def test_order_of_rows_changes_nothing():

@@ -165,6 +165,13 @@ def test_the_only_sample_of_a_person_is_not_checked():
     assert "1 samples of people with one sample not checked" in account.entries[0].reason
 
 
+def test_a_cell_that_says_that_no_event_is_on_is_no_event():
+    values, subjects = simulated(8, 5)
+    rows, _ = run(cohort_of(values, exchanged(subjects, (3, 22)), event=["no"] * 40))
+    found = flagged(rows)["s003"]
+    assert (found["event"], found["note"]) == (None, "")
+
+
 def test_an_event_is_said_beside_a_flag():
     values, subjects = simulated(8, 5)
     events = [None] * 40

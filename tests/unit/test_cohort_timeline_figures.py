@@ -15,6 +15,7 @@ from fermentome.cohort.timeline_figures import (
     cells_of,
     chosen_carriers,
     chosen_measures,
+    counts_of,
     is_logarithmic,
     last_sample,
     overview_figure,
@@ -175,7 +176,8 @@ def test_where_the_person_stands_now_is_said(tmp_path):
 def test_values_beyond_the_band_that_may_be_chance_are_no_calls(tmp_path):
     rows = person_rows("p", "product:butyrate", FALL, CALM)
     _, found = drawn(tmp_path, people=rows)
-    assert "3 outside the band, may be chance" in found
+    assert "2 outside the band, may be chance" in found
+    assert "not detected in 1" in found
 
 
 def test_distances_name_the_reference_and_count_what_is_far(tmp_path):
@@ -310,6 +312,41 @@ def test_all_people_are_counted_also_those_without_room(tmp_path):
     assert {"70", "0", "99"} <= set(found)
     assert any(f"Not shown: {99 - MOST_PEOPLE_SHOWN} people" in text for text in found)
     assert figure.get_figheight() < MOST_HEIGHT
+
+
+def test_people_are_counted_by_their_event(tmp_path):
+    phases = [phase_row(f"a{i}", "during", "down", -1.0) for i in range(3)]
+    phases += [{**phase_row(f"b{i}", "during", "up", 2.0), "event": "y"} for i in range(5)]
+    phases += [{**phase_row("b9", "during", "below_detection", None), "event": "y"}]
+    for row in phases:
+        row["difference_unit"] = "log2 fold change"
+    tables = written(tmp_path, phases=phases)
+    cells = cells_of(read_table(tables["phases"]), [])
+    assert cells.people == ["a0", "a1", "a2", "b0", "b1", "b2", "b3", "b4", "b9"]
+    assert counts_of({"a0", "a1", "a2"}, cells) == [["3"], ["0"], ["3"]]
+    # What is detected neither before nor then could not be called.
+    assert counts_of({"b0", "b1", "b2", "b3", "b4", "b9"}, cells) == [["0"], ["5"], ["5"]]
+    found = texts(overview_figure(read_table(tables["phases"]), []))
+    assert {"x: ▼ fell", "y: ▼ fell"} <= set(found)
+    assert any("up to butyrate ×4" in text for text in found)
+
+
+def test_people_without_a_later_sample_are_said(tmp_path):
+    rows = [*one_person("B"), *one_person("A")[:1]]
+    tables = written(tmp_path, people=rows)
+    found = texts(overview_figure([], read_table(tables["people"])))
+    assert any("1 person without a later sample of known time" in text for text in found)
+
+
+def test_who_has_no_value_of_known_time_has_no_figure(tmp_path):
+    lost = one_person("A")
+    for row in lost:
+        row["days"] = row["days_since_baseline"] = None
+    tables = written(tmp_path, people=[*lost, *one_person("B")])
+    plot_timelines(tables, tmp_path / "figures", tmp_path / "index.tsv")
+    index = read_table(tmp_path / "index.tsv", TIMELINE_COLUMNS)
+    assert [row["file"] for row in index] == ["NA", "person_001.png"]
+    assert not (tmp_path / "figures/person_002.png").exists()
 
 
 def test_of_two_episodes_the_called_one_is_shown(tmp_path):

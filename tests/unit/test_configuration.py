@@ -12,9 +12,11 @@ from snakemake.utils import validate
 from fermentome.configuration import (
     CATALOGUE_FILES,
     KRAKEN2_FILES,
+    REFERENCE_COHORT_FILES,
     REFERENCE_FILES,
     check_configuration,
     check_schema,
+    defaults_of,
     fill_sections,
 )
 from fermentome.errors import ConfigError
@@ -388,3 +390,47 @@ def test_adapters_may_start_with_blank_lines(config, tmp_path):
     (tmp_path / "adapters.fa").write_bytes(b"\r\n>a\r\nACGTACGT\r\n")
     config["trim"]["adapters"] = "adapters.fa"
     check_configuration(config, tmp_path)
+
+
+# Cohort ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("section", ["cohort", "model", "trim", "scoring"])
+def test_defaults_of_a_section_are_those_that_are_filled_in(section):
+    assert defaults_of(section, SCHEMA_PATH) == validated({})[section]
+
+
+def test_defaults_can_be_changed_without_changing_those_of_the_next_caller():
+    defaults_of("cohort", SCHEMA_PATH)["groups"].append("another")
+    assert defaults_of("cohort", SCHEMA_PATH)["groups"] == ["group"]
+
+
+def test_files_of_the_cohort_that_exist_pass(config, tmp_path):
+    (tmp_path / "cohort").mkdir()
+    for name in (*(f"cohort/{file}" for file in REFERENCE_COHORT_FILES), "acids.tsv"):
+        (tmp_path / name).touch()
+    config["cohort"] |= {"reference_cohort": "cohort", "metabolites": "acids.tsv"}
+    check_configuration(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cohort", "start"),
+    [
+        ({"metabolites": "no.tsv"}, "cohort.metabolites, 'no.tsv': does not exist. Hint: relative"),
+        ({"metabolites": "ref"}, "cohort.metabolites, 'ref': is a folder; expected a file"),
+        (
+            {"reference_cohort": "host.fa"},
+            "cohort.reference_cohort, 'host.fa': is a file; expected a folder",
+        ),
+        (
+            {"reference_cohort": "genomes"},
+            "cohort.reference_cohort, 'genomes': the folder lacks reference_cohort.yaml,"
+            " values.tsv. Hint: ",
+        ),
+        ({"reference_cohort": "~/x"}, "cohort.reference_cohort, '~/x': does not exist. Hint: `~`"),
+    ],
+)  # fmt: skip
+def test_files_of_the_cohort_that_cannot_serve_are_named(config, tmp_path, cohort, start):
+    config["cohort"] |= cohort
+    (line,) = mistakes(config, tmp_path)
+    assert line.startswith(start)

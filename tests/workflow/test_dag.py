@@ -9,7 +9,7 @@ import tomllib
 import pytest
 from snakemake_runs import ROOT, Job, plan, snakemake, write_config, write_project, write_sheet
 
-EVERYTHING = {
+READS = {
     "assign_fragments", "call_genes", "check_host", "check_limits", "check_outcome",
     "check_proteins", "clean_reads", "collect_status", "index_host", "index_proteins",
     "ingest_reads", "join_genomes", "join_reads", "join_tables", "join_unserved", "list_routes",
@@ -17,6 +17,12 @@ EVERYTHING = {
     "plot_unserved", "profile_taxa", "record_databases", "score_genomes", "score_pathways",
     "search_genes", "search_reads", "sketch_genomes", "summarise_reads",
 }  # fmt: skip
+COHORT_RULES = {
+    "collect_account", "compare_groups", "follow_people", "measure_diversity", "plot_alpha",
+    "plot_effects", "plot_ordination", "plot_people", "plot_responses", "plot_timelines",
+    "record_processing",
+}  # fmt: skip
+EVERYTHING = READS | COHORT_RULES
 NAME_OF_64 = "".join(f"{number:02d}" for number in range(32))
 GENOME_RULES = {"call_genes", "search_genes", "score_genomes", "join_genomes", "sketch_genomes"}
 TAXONOMY_RULES = GENOME_RULES | {"profile_taxa", "plot_taxa"}
@@ -156,6 +162,62 @@ def test_sensitivity_reaches_diamond(tmp_path, mode, expected):
     text = snakemake(tmp_path, "--dry-run", "--printshellcmds").stdout
     words = text.partition("diamond blastx")[2].partition("--outfmt")[0].split()
     assert {word for word in words if "sensitive" in word or word == "--default"} == expected
+
+
+# Cohort ------------------------------------------------------------------------------------------
+
+
+def test_without_taxonomy_samples_are_compared_all_the_same(tmp_path):
+    planned = plan(write_project(tmp_path, {"taxonomy": {}}))
+    assert planned.rules >= COHORT_RULES
+    for rule in ("measure_diversity", "compare_groups", "follow_people"):
+        inputs = inputs_of(planned.text, rule).split(", ")
+        assert "results/tables/products.tsv" in inputs
+        assert not [name for name in inputs if name.endswith("taxa.tsv")]
+
+
+def write_cohort_project(folder, cohort=None, model=None, rows=()):
+    """Project with a reference cohort and a sheet of metabolites to point at."""
+    write_project(folder, {"cohort": cohort or {}, "model": model or {}}, rows)
+    (folder / "ref").mkdir()
+    for name in ("ref/reference_cohort.yaml", "ref/values.tsv", "acids.tsv"):
+        (folder / name).touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("cohort", "model", "rules"),
+    [
+        ({"reference_cohort": "ref"}, {},
+         {"place_percentiles", "plot_percentiles"}),
+        ({"metabolites": "acids.tsv"}, {}, {"associate_metabolites", "plot_metabolites"}),
+        ({}, {"target": "group"}, {"train_model", "plot_model"}),
+    ],
+    ids=["reference", "metabolites", "model"],
+)  # fmt: skip
+def test_an_analysis_is_planned_where_its_key_asks_for_it(tmp_path, cohort, model, rules):
+    planned = plan(write_cohort_project(tmp_path, cohort, model))
+    assert planned.rules == EVERYTHING | rules
+    part = {"place_percentiles": "reference", "associate_metabolites": "metabolites"}
+    (own,) = {part.get(rule, "model") for rule in rules if not rule.startswith("plot")}
+    assert f"results/cohort/account/{own}.tsv" in inputs_of(planned.text, "collect_account")
+
+
+def test_files_of_a_cohort_that_do_not_exist_are_named(tmp_path):
+    cohort = {"reference_cohort": "none", "metabolites": "none.tsv"}
+    message = refusal(write_project(tmp_path, {"cohort": cohort}))
+    assert "cohort.reference_cohort, 'none': does not exist" in message
+    assert "cohort.metabolites, 'none.tsv': does not exist" in message
+
+
+def test_a_comparison_that_will_be_left_out_is_said_and_stops_nothing(tmp_path):
+    reads = {"reads1": "reads/a.fq"}
+    rows = [{"sample": "a", **reads, "group": "x"}]
+    planned = plan(write_cohort_project(tmp_path, {"covariates": ["gruop"]}, {}, rows))
+    assert planned.rules == EVERYTHING
+    assert "cohort.covariates, gruop: is not a column of the sheet" in planned.text
+    assert "did you mean group?" in planned.text
+    assert "cohort.groups, group: every sample is 'x'" in planned.text
 
 
 # Sheets ------------------------------------------------------------------------------------------

@@ -134,6 +134,10 @@ class Contrast:
     difference
         On the scale; the least that it can be where something is below detection, and NaN where
         that leaves no answer.
+    middle
+        On the scale, what is below detection at half its limit: for means over people, of which
+        the least that a difference can be would be one-sided. Between two values of which only
+        limits differ it is 0.
     half
         Half the width of the band.
     p
@@ -149,6 +153,7 @@ class Contrast:
     below: Flags
     count: Numbers
     difference: Numbers
+    middle: Numbers
     half: Numbers
     p: Numbers
     bound: Flags
@@ -307,6 +312,8 @@ def contrast_of(
     # A comparison with NaN is false: what is not known is not below anything.
     untestable = (below & (difference >= 0)) | (nothing_to_lose & (raw <= 0))
     difference = np.where(untestable, np.nan, difference)
+    all_below = ((baselines.below == baselines.count) & (baselines.count > 0))[person]
+    middle = np.where((below & (raw > 0)) | (all_below & (raw < 0)), 0.0, raw)
     with np.errstate(invalid="ignore", divide="ignore"):
         df = baselines.df[person]
         quantile = 0.5 + band / 2
@@ -316,4 +323,4 @@ def contrast_of(
         size_of = np.abs(difference)
         p = np.fmax(2 * stats.t.sf(size_of / noise, df), 2 * stats.norm.sf(size_of / measurement))
         p = np.where(nothing, np.nan, p)
-    return Contrast(y, natural, below, count, difference, half, p, bound, untestable)
+    return Contrast(y, natural, below, count, difference, middle, half, p, bound, untestable)

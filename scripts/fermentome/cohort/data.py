@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,12 +21,34 @@ ORGANISMS = "organisms"
 """Potential of a product by organism evidence alone: shares of cells times phenotypes."""
 TABLES = (TAXA, FAMILIES, PATHWAYS, PRODUCTS, CARRIERS, ORGANISMS)
 
+SUBJECT, DEPTH_COLUMN = "subject", "clean_reads"
+"""Columns of the metadata: the person, and the depth as in ``results/tables/reads.tsv``."""
+
 MISSING = frozenset(
     {"", "na", "n/a", "nan", "null", "none", "missing", "not collected", "not applicable",
      "not provided", "restricted access"}
 )  # fmt: skip
 """Cells that say that a value is missing, in lower case: usual spellings, and the terms of INSDC
 (https://www.insdc.org/technical-specifications/missing-value-reporting/)."""
+
+
+def generator(seed: int, *names: str | int) -> np.random.Generator:
+    """Generator of its own for each thing that is drawn, the same in each run.
+
+    Parameters
+    ----------
+    seed
+        Of the settings.
+    names
+        What is drawn; another name gives other numbers.
+
+    Examples
+    --------
+    >>> generator(1, "folds", 2).random() == generator(1, "folds", 2).random()
+    True
+    """
+    words = [name if isinstance(name, int) else zlib.crc32(name.encode()) for name in names]
+    return np.random.default_rng([seed, *words])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fermentome.cohort.data import Account, Column, Metadata, Numbers
+from fermentome.cohort.data import DEPTH_COLUMN, SUBJECT, Account, Column, Metadata, Numbers
 from fermentome.cohort.mixed import Codes, constant_within
 from fermentome.cohort.settings import Settings
+from fermentome.cohort.text_tables import plain_number
 
 Flags = npt.NDArray[np.bool_]
 GROUP, COVARIATE, BATCH, DEPTH = "group", "covariate", "batch", "depth"
-SUBJECT = "subject"
-DEPTH_COLUMN = "clean_reads"
-"""Of ``results/tables/reads.tsv``."""
 LEAST_SUBJECTS = 3
 """Subjects of a level that is compared: the least of which a variance can be seen with one to
 spare. Such a comparison finds only what is large; its interval says so."""
@@ -31,6 +29,8 @@ LEAST_KNOWN = 0.5
 """Share of the samples that a further column must be known of. A model uses the samples of which
 all its columns are known, so one sparse column would cost the others their samples. Ours: more
 than half stay."""
+NOTHING_NEW = 1e-8
+"""Share of a column that others leave of it, by length, below which it is rounding."""
 FEW_SUBJECTS = 10
 """Subjects per column of the design below which a warning is given (Harrell 2015,
 doi:10.1007/978-3-319-19425-7, section 4.4: 10 to 20)."""
@@ -147,16 +147,8 @@ def _subjects(metadata: Metadata, account: Account) -> tuple[str, ...]:
 
 def _mostly_numbers(column: Column) -> str | None:
     """First cell that is no number in a column of which most cells are."""
-
-    def is_number(text: str) -> bool:
-        try:
-            float(text)
-        except ValueError:
-            return False
-        return True
-
     known = [value for value in column.values if value is not None]
-    words = [value for value in known if not is_number(value)]
+    words = [value for value in known if plain_number(value) is None]
     return words[0] if words and len(words) < 0.5 * len(known) else None
 
 
@@ -345,7 +337,9 @@ def _depth_term(metadata: Metadata, rows: Flags) -> _Term | str | None:
 
 def _estimable(matrix: Numbers) -> Flags:
     """Which coefficients the data determine: those of which no null vector has a part."""
-    _, values, vectors = np.linalg.svd(matrix / np.linalg.norm(matrix, axis=0))
+    scaled = matrix / np.linalg.norm(matrix, axis=0)
+    # The triangular factor has the same null vectors, and as many rows as columns, not as samples.
+    _, values, vectors = np.linalg.svd(np.linalg.qr(scaled, mode="r"))
     least = values.max() * max(matrix.shape) * np.finfo(float).eps * 100
     null = vectors[int((values > least).sum()) :]
     return np.asarray((np.abs(null) < 1e-8).all(axis=0))
@@ -440,11 +434,15 @@ def _assembled(
         if term.part.role in (BATCH, DEPTH) or not own[place]
     ]
     # What is estimable is the same whichever of the dependent columns are dropped.
+    kept = [matrix]
+    basis = np.linalg.qr(matrix)[0]
     for column in rest:
-        wider = np.hstack([matrix, column])
-        if np.linalg.matrix_rank(wider) == wider.shape[1]:
-            matrix = wider
-    return matrix, contrasts
+        left = column - basis @ (basis.T @ column)
+        left = left - basis @ (basis.T @ left)  # what rounding left of the first time
+        if np.linalg.norm(left) > NOTHING_NEW * np.linalg.norm(column):
+            kept.append(column)
+            basis = np.hstack([basis, left / np.linalg.norm(left)])
+    return np.hstack(kept), contrasts
 
 
 def _enough(matrix: Numbers, subjects: Codes) -> str | None:

@@ -234,10 +234,11 @@ def _say(
     item = f"richness and faith_pd at {depth} reads"
     if kept == len(table.samples):
         account.done(item, kept)
+        return
+    shallow = int((totals < depth).sum())
+    reason = f"{shallow} of {len(table.samples)} samples have fewer reads, or none that are known"
+    if kept:
+        account.partly(item, reason, kept)
     else:
-        shallow = int((totals < depth).sum())
-        account.partly(
-            item,
-            f"{shallow} of {len(table.samples)} samples have fewer reads, or none that are known",
-            kept,
-        )
+        hint = "give reads by taxon, or a lower rarefaction_depth"
+        account.left_out(item, f"{reason}; {hint}")

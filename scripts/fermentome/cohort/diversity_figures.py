@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,8 +17,8 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from fermentome.cohort.data import Numbers
+from fermentome.cohort.design import BATCH, COVARIATE, GROUP
 from fermentome.cohort.diversity import ALPHA_METRICS, ALPHA_UNITS
-from fermentome.cohort.diversity_tables import BATCH, COVARIATE, GROUP
 from fermentome.drawing import (
     BLACK,
     GREY,
@@ -30,8 +29,9 @@ from fermentome.drawing import (
     Row,
     message_figure,
     save,
-    shorten,
+    shown_name,
     spread,
+    thousands,
 )
 from fermentome.tables import parse_number
 
@@ -39,8 +39,8 @@ NAMES = {
     "braycurtis": "Bray–Curtis", "aitchison": "Aitchison", "unweighted_unifrac":
     "unweighted UniFrac", "weighted_unifrac": "weighted UniFrac",
     "log_euclidean": "Euclidean of log2", "richness": "richness as seen", "shannon": "Shannon",
-    "simpson": "Simpson, 1 − D", "faith_pd": "Faith as seen", "richness_at_depth":
-    "richness at equal depth", "faith_pd_at_depth": "Faith at equal depth",
+    "simpson": "Simpson, 1 − D", "faith_pd": "Faith’s diversity as seen", "richness_at_depth":
+    "richness at equal depth", "faith_pd_at_depth": "Faith’s diversity at equal depth",
     "coverage": "Good’s coverage",
 }  # fmt: skip
 SHAPES = ("o", "s", "^", "D", "v", "P", "X")
@@ -161,7 +161,7 @@ def _name_points(axes: Axes, points: Mapping[str, Numbers]) -> None:
     for sample, place in points.items():
         right = place[0] > middle
         axes.annotate(
-            shorten(sample, 14), (place[0], place[1]), (-3 if right else 3, 3),
+            shown_name(sample, 14), (place[0], place[1]), (-3 if right else 3, 3),
             textcoords="offset points", fontsize=6, ha="right" if right else "left", zorder=5,
         )  # fmt: skip
 
@@ -253,7 +253,7 @@ def plot_ordination(
         Column to colour by; the first group, else the first batch, if not given.
     """
     with mpl.rc_context(STYLE):
-        _save(_ordination_figure(ordination, axes, permanova, terms, term), outputs)
+        save(_ordination_figure(ordination, axes, permanova, terms, term), outputs)
 
 
 def _ordination_figure(
@@ -314,7 +314,7 @@ def _legend(
         own = [s for s, name in levels.items() if _shown_as(name, shown) == level]
         if not own:
             continue
-        text = shorten(level, 24)
+        text = shown_name(level, 24)
         if level == OTHER:
             text = f"{len(set(levels.values()) - set(shown) - {NO_VALUE})} other levels"
         handles.append(
@@ -323,7 +323,7 @@ def _legend(
                    label=f"{text}\n{_numbers(own, people)}")
         )  # fmt: skip
     figure.legend(
-        handles=handles, title=shorten(term, 24) if term else None, loc="upper left",
+        handles=handles, title=shown_name(term, 24) if term else None, loc="upper left",
         bbox_to_anchor=(1.02 if columns > 1 else 1.04, 1.0), frameon=False, fontsize=6.5,
         title_fontsize=7, borderaxespad=0,
     )  # fmt: skip
@@ -359,16 +359,7 @@ def plot_alpha(
 ) -> None:
     """Draw diversity within samples by the levels of a column, with means and intervals."""
     with mpl.rc_context(STYLE):
-        _save(_alpha_figure(alpha, terms, term), outputs)
-
-
-def _save(figure: Figure, outputs: Sequence[AnyPath]) -> None:
-    """Save; a sign that the font lacks, as an emoji in a level, is drawn as a box."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Glyph .* missing from font", category=UserWarning
-        )
-        save(figure, outputs)
+        save(_alpha_figure(alpha, terms, term), outputs)
 
 
 def _alpha_figure(alpha: Sequence[Row], terms: Sequence[Row], term: str | None) -> Figure:
@@ -401,9 +392,9 @@ def _alpha_figure(alpha: Sequence[Row], terms: Sequence[Row], term: str | None) 
             continue
         metric = metrics[i]
         _draw_alpha(panel, values[metric], levels, people, shown, listed)
-        at = f" ({depths[metric]} reads)" if metric.endswith("_at_depth") else ""
-        panel.set_title(NAMES[metric] + at, fontsize=8, loc="left")
-        panel.set_xlabel(ALPHA_UNITS[metric], fontsize=7)
+        at = f" in {thousands(depths[metric])} reads" if metric.endswith("_at_depth") else ""
+        panel.set_title(NAMES[metric], fontsize=8, loc="left")
+        panel.set_xlabel(ALPHA_UNITS[metric] + at, fontsize=7)
         panel.tick_params(labelsize=6.5)
         panel.xaxis.set_major_locator(MaxNLocator(5))
     for line in range(lines):
@@ -416,7 +407,7 @@ def _alpha_figure(alpha: Sequence[Row], terms: Sequence[Row], term: str | None) 
         " with its 95 % interval (t)."
     )
     if term:
-        text = f"By {shorten(term, 40)}.\n" + text
+        text = f"By {shown_name(term, 40)}.\n" + text
     figure.text(0, -0.5 / whole, text, ha="left", va="top", fontsize=6)
     return figure
 
@@ -434,7 +425,7 @@ def _alpha_grid(lines: int, columns: int, height: float) -> tuple[Figure, Any]:
 
 def _level_name(level: str, levels: Groups, people: Groups, shown: Sequence[str]) -> str:
     own = [s for s, name in levels.items() if _shown_as(name, shown) == level]
-    return f"{shorten(level, 24)}\n{_numbers(own, people)}"
+    return f"{shown_name(level, 24)}\n{_numbers(own, people)}"
 
 
 def _draw_alpha(

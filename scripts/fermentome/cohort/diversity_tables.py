@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from fermentome.cohort.closeness import LEAST_PEOPLE, Closeness, closeness
-from fermentome.cohort.data import Account, Cohort, Column, FeatureTable, Metadata, Numbers
+from fermentome.cohort.data import (
+    SUBJECT,
+    Account,
+    Cohort,
+    Column,
+    FeatureTable,
+    Metadata,
+    Numbers,
+    generator,
+)
+from fermentome.cohort.design import BATCH, COVARIATE, GROUP
 from fermentome.cohort.diversity import ALPHA_COLUMNS, alpha_of
 from fermentome.cohort.multiple_testing import adjust
 from fermentome.cohort.ordination import (
@@ -30,8 +39,6 @@ from fermentome.cohort.permanova import WITHIN, Found, levels_test, numbers_test
 from fermentome.cohort.settings import Settings
 from fermentome.tables import Cell, format_cell, write_table
 
-SUBJECT = "subject"
-GROUP, COVARIATE, BATCH = "group", "covariate", "batch"
 LEAST_OF_LEVEL = 2
 """Samples of a level: one alone has no spread that a difference could be held against."""
 LEAST_NUMBERS = 3
@@ -102,14 +109,19 @@ def terms_of(metadata: Metadata, settings: Settings, account: Account) -> list[T
     return terms
 
 
-def subjects_of(metadata: Metadata) -> tuple[str | None, ...] | None:
-    """Subject of each sample; `None` where there are none at all."""
+def subjects_of(metadata: Metadata) -> tuple[str, ...] | None:
+    """Subject of each sample; `None` where there are none at all.
+
+    Among samples with subjects one without is a person of its own, as in the other analyses.
+    """
     values = metadata.column(SUBJECT).values
-    return None if all(value is None for value in values) else values
-
-
-def _generator(settings: Settings, *names: str) -> np.random.Generator:
-    return np.random.default_rng([settings.seed, *(zlib.crc32(name.encode()) for name in names)])
+    if all(value is None for value in values):
+        return None
+    # The prefix keeps a sample's name apart from a subject of the same name.
+    return tuple(
+        f"sample {sample}" if value is None else f"subject {value}"
+        for sample, value in zip(metadata.samples, values, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +133,14 @@ class _Chosen:
     reason: str = ""
 
 
-def _choose(term: Term, known: Sequence[bool], subjects: Sequence[str | None] | None) -> _Chosen:
-    """Samples with a distance, a value and, where there are subjects, a subject."""
+def _choose(term: Term, known: Sequence[bool]) -> _Chosen:
+    """Samples with a distance and a value."""
     values = term.column.values
     usable = [i for i, is_known in enumerate(known) if is_known and values[i] is not None]
     notes = []
     missing = sum(known) - len(usable)
     if missing:
         notes.append(f"{_some(missing, 'sample')} without a value left out")
-    if subjects is not None:
-        placed = [i for i in usable if subjects[i] is not None]
-        if len(placed) < len(usable):
-            notes.append(f"{_some(len(usable) - len(placed), 'sample')} without a subject left out")
-        usable = placed
     if term.numeric:
         distinct = {values[i] for i in usable}
         if len(usable) < LEAST_NUMBERS or len(distinct) < 2:
@@ -183,7 +190,7 @@ def _some(number: int, what: str) -> str:
     return f"{number} {what}" + ("s" if number != 1 else "")
 
 
-def _count(subjects: Sequence[str | None] | None, rows: Sequence[int]) -> int | None:
+def _count(subjects: Sequence[str] | None, rows: Sequence[int]) -> int | None:
     return None if subjects is None else len({subjects[i] for i in rows})
 
 
@@ -193,21 +200,21 @@ def _test(
     """Row of PERMANOVA, rows of dispersion, and why there are none."""
     subjects = subjects_of(metadata)
     known = [bool(cell) for cell in ~np.isnan(np.diag(matrix))]
-    chosen = _choose(term, known, subjects)
+    chosen = _choose(term, known)
     if chosen.reason:
         return [], [], chosen.reason
     rows = list(chosen.rows)
     square = matrix[np.ix_(rows, rows)]
-    own = None if subjects is None else [subjects[i] or "" for i in rows]
+    own = None if subjects is None else [subjects[i] for i in rows]
     values = [term.column.values[i] or "" for i in rows]
-    generator = _generator(settings, "permanova", table, metric, term.name)
+    own_generator = generator(settings.seed, "permanova", table, metric, term.name)
     if term.numeric and term.column.numbers is not None:
         found = numbers_test(
-            square, term.column.numbers[rows], own, settings.permutations, generator
+            square, term.column.numbers[rows], own, settings.permutations, own_generator
         )
         levels: list[str] = []
     else:
-        found = levels_test(square, values, own, settings.permutations, generator)
+        found = levels_test(square, values, own, settings.permutations, own_generator)
         levels = sorted(set(values))
     notes = [*chosen.notes, *_notes(found, term, levels, settings)]
     test: dict[str, Cell] = {
@@ -249,13 +256,13 @@ def _closeness_row(
     if subjects is None:
         return [], f"{metadata.source} has no column {SUBJECT!r} with values"
     known = ~np.isnan(np.diag(matrix))
-    rows = [i for i, is_known in enumerate(known) if is_known and subjects[i] is not None]
+    rows = [i for i, is_known in enumerate(known) if is_known]
     batches = _batches(metadata, settings, rows)
     found: Closeness | None = None
     if rows:
         found = closeness(
-            matrix[np.ix_(rows, rows)], [subjects[i] or "" for i in rows], batches,
-            settings.permutations, _generator(settings, "closeness", table, metric),
+            matrix[np.ix_(rows, rows)], [subjects[i] for i in rows], batches,
+            settings.permutations, generator(settings.seed, "closeness", table, metric),
         )  # fmt: skip
     if found is None:
         return [], "two people are needed, at least one of them with two samples"

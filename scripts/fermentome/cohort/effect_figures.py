@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +11,11 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from fermentome.cohort.data import TAXA
+from fermentome.assign import UNASSIGNED
+from fermentome.cohort.data import CARRIERS, FAMILIES, ORGANISMS, PRODUCTS, TAXA
+from fermentome.cohort.diversity_figures import NAMES
 from fermentome.cohort.effects import ABUNDANCE, DETECTION, DIVERSITY, EFFECT_COLUMNS
 from fermentome.drawing import (
     BLUE,
@@ -24,7 +27,7 @@ from fermentome.drawing import (
     AnyPath,
     message_figure,
     save,
-    shorten,
+    shown_name,
 )
 from fermentome.tables import iterate_table, parse_number
 
@@ -38,6 +41,12 @@ _AXIS = 0.42
 """Inches: an axis with its label."""
 _NAMES, _WIDE, _SLIM, _GAP = 1.75, 3.1, 1.75, 0.2
 """Inches: names of features, panel of fold changes, panel of detection, and between them."""
+_FEW_LETTERS, _MANY_LETTERS = 32, 50
+"""Letters of a name that have room."""
+TABLE_WORDS = {
+    FAMILIES: "gene families", PRODUCTS: "genetic potential", CARRIERS: "carriers of potential",
+    ORGANISMS: "potential by organisms",
+}  # fmt: skip
 Row = Mapping[str, str]
 
 
@@ -54,7 +63,7 @@ class _Block:
 
 def _comparison(row: Row) -> str:
     if row["level"] != "NA":
-        return f"{shorten(row['level'], 34)} against {shorten(row['reference'], 34)}"
+        return f"{shown_name(row['level'], 34)} against {shown_name(row['reference'], 34)}"
     return f"per standard deviation ({parse_number(row['sd']):.3g})"
 
 
@@ -102,7 +111,18 @@ def _interval(axes: Axes, row: Row, position: float, fdr: float) -> None:
     )  # fmt: skip
 
 
-def _draw(block: _Block, wide: Axes, slim: Axes, italic: bool, fdr: float) -> None:
+def _feature(row: Row, most: int) -> str:
+    """Name of a feature: of a carrier the genus first, as in the other figures."""
+    name = row["feature"]
+    if row["table"] == CARRIERS:
+        product, _, genus = name.partition("|")
+        genus = "genus not known" if genus == UNASSIGNED else shown_name(genus, 22)
+        return f"{genus}: {shown_name(product, 16)}"
+    # Other programs write species with underscores; codes of families and routes keep theirs.
+    return shown_name(name.replace("_", " ") if row["table"] == TAXA else name, most)
+
+
+def _draw(block: _Block, wide: Axes, slim: Axes, italic: bool, most: int, fdr: float) -> None:
     for position, row in enumerate(block.shown):
         _interval(wide, row, position, fdr)
         other = block.detection.get(row["feature"])
@@ -120,21 +140,21 @@ def _draw(block: _Block, wide: Axes, slim: Axes, italic: bool, fdr: float) -> No
         axes.tick_params(labelsize=7)
         axes.grid(axis="x", color=LIGHT_GREY, linewidth=0.4)
         axes.set_axisbelow(True)
-    names = [shorten(row["feature"].replace("_", " "), 32) for row in block.shown]
+    names = [_feature(row, most) for row in block.shown]
     wide.set_yticks(range(len(names)), names)
+    slim.xaxis.set_major_locator(MaxNLocator(4))
     slim.set_yticks([])
     wide.tick_params(axis="y", length=0, labelsize=6.5)
     for label in wide.get_yticklabels():
         label.set_fontstyle("italic" if italic else "normal")
     wide.set_title(block.title, loc="left", fontsize=8, fontweight="bold", pad=3)
-    left = block.tested - len(block.shown)
-    note = f"{block.called} of {block.tested} with q ≤ {fdr:g}" + (
-        f"; {left} not shown" if left else ""
-    )
+    note = f"q ≤ {fdr:g}: {block.called} of {block.tested} fold changes"
     slim.set_title(note, loc="right", fontsize=6.5, color="#444444", pad=3)
 
 
-def _forest(rows: Sequence[Row], table: str, term: str, fdr: float) -> Figure | None:
+def _forest(
+    rows: Sequence[Row], table: str, term: str, others: Sequence[str], fdr: float
+) -> Figure | None:
     rows, left_out = _levels_drawn(rows)
     if not rows:
         return None
@@ -143,13 +163,18 @@ def _forest(rows: Sequence[Row], table: str, term: str, fdr: float) -> Figure | 
     blocks = _blocks(rows, fdr, most)
     heights = [max(len(block.shown), 2) * _LINE for block in blocks]
     total = sum(heights) + len(blocks) * (_ABOVE + _BELOW)
-    width = _NAMES + _WIDE + _GAP + _SLIM
+    letters, left_of, wide_width, slim_width = _FEW_LETTERS, _NAMES, _WIDE, _SLIM
+    if any(len(row["feature"]) > _FEW_LETTERS for block in blocks for row in block.shown):
+        # Pathways of other programs have sentences for names; the panels make room for them.
+        letters, more_room = _MANY_LETTERS, 0.95
+        left_of, wide_width, slim_width = _NAMES + more_room, _WIDE - 0.65, _SLIM - 0.3
+    width = left_of + wide_width + _GAP + slim_width
     figure = Figure(figsize=(width, total))
     top = total
     first: tuple[Axes, Axes] | None = None
     for block, height in zip(blocks, heights, strict=True):
         bottom = (top - _ABOVE - height) / total
-        places = ((_NAMES, _WIDE), (_NAMES + _WIDE + _GAP, _SLIM))
+        places = ((left_of, wide_width), (left_of + wide_width + _GAP, slim_width))
         wide, slim = (
             figure.add_axes(
                 (left / width, bottom, size / width, height / total),
@@ -158,21 +183,28 @@ def _forest(rows: Sequence[Row], table: str, term: str, fdr: float) -> Figure | 
             for number, (left, size) in enumerate(places)
         )
         first = first or (wide, slim)
-        _draw(block, wide, slim, table == TAXA, fdr)
+        _draw(block, wide, slim, table in (TAXA, CARRIERS), letters, fdr)
         if block is not blocks[-1]:
             wide.tick_params(labelbottom=False)
             slim.tick_params(labelbottom=False)
         top -= _ABOVE + height + _BELOW
+    if not any(row["kind"] == DETECTION and row["p"] != "NA" for row in rows):
+        slim.set_xticks([])
     per = "" if rows[0]["level"] != "NA" else " per SD"
     wide.set_xlabel(f"log2 fold change{per}", fontsize=7.5)
     slim.set_xlabel(f"difference in detection{per}\n(share of samples)", fontsize=7.5)
-    title = f"{shorten(term, 40)}: differences in {table}"
+    title = f"{shown_name(term, 40)}: differences in {TABLE_WORDS.get(table, table)}"
     title += f" ({left_out} further levels not drawn)" if left_out else ""
-    _surround(figure, rows, title, fdr, 0.36)
+    left_out = any(block.tested > len(block.shown) for block in blocks)
+    more = f"The first {most} of each comparison are drawn." if left_out else ""
+    _surround(figure, rows, title, others, fdr, 0.36, more)
     return figure
 
 
-def _surround(figure: Figure, rows: Sequence[Row], title: str, fdr: float, below: float) -> None:
+def _surround(
+    figure: Figure, rows: Sequence[Row], title: str, others: Sequence[str], fdr: float,
+    below: float, more: str = "",
+) -> None:  # fmt: skip
     """Title above, and below the axes what the marks mean and how many samples there are."""
     total = figure.get_figheight()
     samples = max(int(row["samples"]) for row in rows)
@@ -194,20 +226,32 @@ def _surround(figure: Figure, rows: Sequence[Row], title: str, fdr: float, below
         handles=handles, loc="upper left", bbox_to_anchor=(0, -below / total), ncols=3,
         frameon=False, fontsize=6.5, columnspacing=1.2, borderaxespad=0, borderpad=0,
     )  # fmt: skip
+    text = f"Lines: 95 % intervals. n = {samples} samples of {subjects} people."
+    text += " Associations, not causes."
+    if more:
+        text += f"\n{more} Those with q ≤ {fdr:g} come first, then those of least p."
+    if others:
+        names = shown_name(", ".join(others), 60)
+        text += f"\nIn one model with {names}, and with batch and depth where they are given."
+    if samples > subjects:
+        text += "\nAll samples of a person count, at whatever time: this is not how people changed."
     figure.text(
-        0, -(below + 0.3) / total,
-        f"Lines: 95 % intervals. n = {samples} samples of {subjects} people."
-        " Associations, not causes.",
-        fontsize=6.5, ha="left", va="center",
+        0, -(below + 0.23) / total, "\n".join(_within(text, figure.get_figwidth())),
+        fontsize=6.5, ha="left", va="top",
     )  # fmt: skip
+
+
+def _within(text: str, width: float) -> list[str]:
+    """Lines of a text in small print that a figure of `width` inches holds."""
+    return [part for line in text.split("\n") for part in textwrap.wrap(line, int(width * 19))]
 
 
 def _plain(name: str, width: int) -> str:
     """A name on one line, for an axis."""
-    return shorten(" ".join(name.split()), width)
+    return shown_name(" ".join(name.split()), width)
 
 
-def _diversity(rows: Sequence[Row], term: str, fdr: float) -> Figure | None:
+def _diversity(rows: Sequence[Row], term: str, others: Sequence[str], fdr: float) -> Figure | None:
     """One panel per metric, since each has its own unit; the levels are its lines."""
     tested = [row for row in rows if row["p"] != "NA"]
     metrics = list(dict.fromkeys(row["feature"] for row in tested))
@@ -235,7 +279,9 @@ def _diversity(rows: Sequence[Row], term: str, fdr: float) -> Figure | None:
         axes.grid(axis="x", color=LIGHT_GREY, linewidth=0.4)
         axes.set_axisbelow(True)
         labels = [
-            _plain(f"{row['level']} − {row['reference']}", 34) if row["level"] != "NA" else "per SD"
+            _plain(f"{row['level']} − {row['reference']}", 34)
+            if row["level"] != "NA"
+            else f"per SD ({parse_number(row['sd']):.3g})"
             for row in shown
         ]
         axes.set_yticks(range(len(shown)), labels)
@@ -244,10 +290,10 @@ def _diversity(rows: Sequence[Row], term: str, fdr: float) -> Figure | None:
         left = len(own) - len(shown)
         note = f"; {left} levels not shown" if left else ""
         axes.set_title(
-            metric.replace("_", " ") + note, loc="left", fontsize=8, fontweight="bold", pad=3
+            NAMES.get(metric, metric) + note, loc="left", fontsize=8, fontweight="bold", pad=3
         )
         axes.set_xlabel(shown[0]["unit"], fontsize=7, labelpad=1)
-    _surround(figure, tested, f"{shorten(term, 40)}: differences in diversity", fdr, 0.0)
+    _surround(figure, tested, f"{shown_name(term, 40)}: differences in diversity", others, fdr, 0.0)
     return figure
 
 
@@ -271,24 +317,23 @@ def plot_effects(
         Which rows to draw. Each level has a block: first features with q up to `fdr`, the
         largest effect first, then the others by p.
     """
-    rows = [
-        row
-        for row in iterate_table(effects, EFFECT_COLUMNS)
-        if row["table"] == table and row["term"] == term
-    ]
+    rows = []
+    others: dict[str, None] = {}
+    for row in iterate_table(effects, EFFECT_COLUMNS):
+        if row["table"] == table and row["term"] == term:
+            rows.append(row)
+        elif row["table"] == table:
+            others[row["term"]] = None
     with matplotlib.rc_context(STYLE):
         figure = None
         if rows and table == DIVERSITY:
-            figure = _diversity(rows, term, fdr)
+            figure = _diversity(rows, term, list(others), fdr)
         elif rows:
-            figure = _forest(rows, table, term, fdr)
+            figure = _forest(rows, table, term, list(others), fdr)
         if figure is None:
             why = "no feature could be tested" if rows else "nothing was tested"
             figure = message_figure(
-                f"No effects of {shorten(term, 40)} on {table}: {why}.\n"
+                f"No effects of {shown_name(term, 40)} on {table}: {why}.\n"
                 "The account of the cohort has the reason."
             )
-        with warnings.catch_warnings():
-            # Names are free text; a sign that the font lacks, as an emoji, is drawn as a box.
-            warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-            save(figure, outputs)
+        save(figure, outputs)

@@ -15,7 +15,8 @@ The method, feature by feature and for all columns of the design at once:
   (``benchmarks/cohort/effects_calibration.py``).
 - Copies per genome are ratios to single-copy genes already: log2, no centring.
 - Zeros stand for half the detection limit of the sample where the table has one, otherwise for
-  half the least value of the feature that is not zero (as LinDA does for proportions).
+  half the least value of the feature that is not zero (as LinDA does for proportions). Where half
+  the limit lies above the median of the values seen, the zero says nothing and is not known.
 - Repeated samples of a person: a random intercept per subject; see `fermentome.cohort.mixed`.
 - Beside each effect on abundance stands the difference in detection: the same design on whether
   the feature is seen (a linear model of 0 and 1, so that the effect is a difference in shares).
@@ -34,11 +35,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import t as student
 
 from fermentome.cohort.data import TABLES, Account, Cohort, FeatureTable, Numbers
 from fermentome.cohort.design import LEAST_FREEDOM, Contrast, Design, build_design
 from fermentome.cohort.diversity import ALPHA_METRICS, ALPHA_UNITS, COVERAGE
-from fermentome.cohort.mixed import Codes, Fit, fit_models, p_values
+from fermentome.cohort.measures import floors_of, log2_with_floors
+from fermentome.cohort.mixed import Codes, Fit, constant_within, fit_models, p_values
 from fermentome.cohort.multiple_testing import adjust
 from fermentome.cohort.settings import Settings
 from fermentome.tables import Cell, parse_number, write_table
@@ -55,6 +58,8 @@ EFFECT_COLUMNS = (
 LEAST_FEATURES = 10
 """Features of which a median is taken as that of the unchanged ones. Of fewer, one of which
 changes, the median is as likely to be moved as not; ours."""
+ALIKE = "the same in all samples: no variation to test against"
+DESCRIBED = "the columns of the design describe it fully: no variation is left to test against"
 STEADY = "the same in all samples of every person: nothing varies with this column"
 MIXED, PLAIN = "mixed model", "linear model"
 CENTRED, UNCENTRED, LOGS, AS_IT_IS = "clr, median-corrected", "clr", "log2", "own unit"
@@ -104,27 +109,18 @@ def with_diversity(cohort: Cohort, alpha: Iterable[Mapping[str, str]]) -> Cohort
     return Cohort(cohort.metadata, {**cohort.tables, DIVERSITY: table})
 
 
-def _floors(table: FeatureTable) -> Numbers:
-    """What stands for zero, shape (samples, features): half the limit, or half the least value."""
-    with warnings.catch_warnings():
-        # A feature that is never seen has no least value; it is not tested either.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        least = np.nanmin(np.where(table.values > 0, table.values, np.nan), axis=0) / 2
-    floors = np.broadcast_to(least, table.values.shape)
-    if table.limits is None:
-        return floors
-    known = table.limits > 0
-    return np.where(known, table.limits / 2, floors)
-
-
 def on_log_scale(table: FeatureTable) -> Numbers:
     """Log2 of the values, zeros replaced, centred per sample if the table is compositional.
 
-    NaN stays NaN. A value between zero and what stands for zero is kept as it is.
+    NaN stays NaN. A value between zero and what stands for zero is kept as it is. A feature that
+    is never seen and has no limit is not known; it is not tested either. Nor is a zero known of a
+    sample so shallow that half its limit lies above the median of the values seen: in its place
+    would stand one of the highest values.
     """
-    values = np.where(table.values > 0, table.values, _floors(table))
-    with np.errstate(invalid="ignore"):
-        logs = np.log2(np.where(np.isnan(table.values), np.nan, values))
+    floors = floors_of(table.values, table.limits)
+    typical = np.array([np.median(v[v > 0]) if (v > 0).any() else np.inf for v in table.values.T])
+    blind = (table.values == 0) & (floors > typical)
+    logs = log2_with_floors(np.where(blind, np.nan, table.values), floors)
     if not table.compositional or not logs.size:
         return logs
     with warnings.catch_warnings():
@@ -167,15 +163,75 @@ def _fit(values: Numbers, design: Design) -> tuple[Fit, dict[int, str]]:
         fit.intraclass[features] = own.intraclass
         fit.residual[features] = own.residual
     for feature in np.flatnonzero(np.isnan(fit.errors[0])):
-        reasons.setdefault(int(feature), "the same in all samples: no variation to test against")
+        known = values[~np.isnan(values[:, feature]), feature]
+        same = known.size == 0 or np.ptp(known) == 0
+        reasons.setdefault(int(feature), ALIKE if same else DESCRIBED)
     return fit, reasons
+
+
+def _least_p(design: Design, contrast: Contrast) -> float:
+    """The least p that people who exchange two levels can give; 0 where that is no limit.
+
+    Of all ways to share out the people, one (two where the levels are of one size) is as extreme
+    as people all of whom have what nobody of the other level has.
+    """
+    if contrast.level is None:
+        return 0.0
+    levels = np.array(design.levels[contrast.term])
+    codes = np.unique(levels, return_inverse=True)[1].astype(np.float64)
+    if not constant_within(codes[:, None], design.subjects)[0]:
+        return 0.0
+    here, there = (
+        np.unique(design.subjects[levels == level]).size
+        for level in (contrast.level, contrast.reference)
+    )
+    return (2 if here == there else 1) / math.comb(here + there, here)
+
+
+def _column_of(
+    table: FeatureTable, design: Design, contrast: Contrast, kind: _Kind
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Effects, standard errors and degrees of freedom of one contrast.
+
+    A few people who all have what nobody of the other level has leave no spread between people,
+    and a model takes that for certainty: with 3 people in each of two groups, five samples of
+    each, and features that 40 % of the people have, p was <= 0.001 in 2 to 3 of 100 features
+    where there was nothing. Which people have a feature says no more than their number allows,
+    so p is at least `_least_p`, by a wider error: for detection, and for the abundance of what
+    at most half of the samples of one of the levels have.
+    """
+    effect, error = kind.fit.coefficients[contrast.column], kind.fit.errors[contrast.column]
+    freedom = kind.fit.freedom[contrast.column]
+    least = _least_p(design, contrast)
+    if least == 0 or table.name == DIVERSITY:
+        return effect, error, freedom
+    levels = np.array(design.levels[contrast.term])
+    seen = np.where(np.isnan(table.values), np.nan, table.values > 0)
+    with warnings.catch_warnings():
+        # A level of which nothing is known has no mean; its features are not tested either.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        here, there = (
+            np.nanmean(seen[levels == level], axis=0)
+            for level in (contrast.level, contrast.reference)
+        )
+    if kind.name == DETECTION:
+        # Seen in all of one level and none of the other: the model has nothing left to err by.
+        apart = np.isnan(error) & (np.abs(here - there) == 1)
+        between = int(constant_within(design.matrix, design.subjects).sum())
+        effect = np.where(apart, here - there, effect)
+        error = np.where(apart, 0.0, error)
+        freedom = np.where(apart, design.subject_count - between, freedom)
+        few = np.ones(effect.size, dtype=bool)
+    else:
+        few = np.fmin(here, there) <= 0.5
+    widest = np.abs(effect) / student.isf(least / 2, freedom)
+    return effect, np.where(few, np.fmax(error, widest), error), freedom
 
 
 def _centre(fit: Fit) -> Fit:
     """Effects against that of the feature in the middle; see the docstring of the module."""
     middle = [
-        np.median(known) if (known := row[~np.isnan(row)]).size else 0.0
-        for row in fit.coefficients
+        np.median(known) if (known := row[~np.isnan(row)]).size else 0.0 for row in fit.coefficients
     ]
     return replace(fit, coefficients=fit.coefficients - np.array(middle)[:, None])
 
@@ -204,11 +260,11 @@ class _Kind:
 
 
 def _rows_of(table: FeatureTable, design: Design, contrast: Contrast, kind: _Kind) -> list[Row]:
-    column = contrast.column
-    effect, error = kind.fit.coefficients[column], kind.fit.errors[column]
-    p = p_values(effect, error, kind.fit.freedom[column])
+    effect, error, freedom = _column_of(table, design, contrast, kind)
+    p = p_values(effect, error, freedom)
     q = adjust(p)
-    low, high = (bound[column] for bound in kind.fit.interval())
+    half = np.asarray(student.ppf(0.975, freedom)) * error
+    low, high = effect - half, effect + half
     if kind.name == DETECTION:
         # A difference between two shares of samples lies within -1 and 1.
         low, high = np.maximum(low, -1.0), np.minimum(high, 1.0)

@@ -167,9 +167,7 @@ class Grid:
         return result
 
 
-def place(
-    table: LongTable, identifier: str, value: str, rows: Wanted, samples: Sequence[str] = ()
-) -> Grid:
+def place(table: LongTable, identifier: str, value: str, rows: Wanted) -> Grid:
     """Places of some rows of a long table.
 
     Raises
@@ -178,7 +176,7 @@ def place(
         If a sample holds a feature twice.
     """
     sample, feature = table.text["sample"], table.text[identifier]
-    names = tuple(samples) or tuple(sorted(sample.names[i] for i in np.unique(sample.codes)))
+    names = table.samples
     features = tuple(sorted(feature.names[i] for i in np.unique(feature.codes[rows])))
     at_sample, at_feature = _order(sample.names, names), _order(feature.names, features)
     first, second = at_sample[sample.codes[rows]], at_feature[feature.codes[rows]]

@@ -24,6 +24,14 @@ from fermentome.cohort.data import (
     FeatureTable,
     Numbers,
 )
+from fermentome.cohort.diversity import (
+    ALPHA_UNITS,
+    COVERAGE,
+    FAITH,
+    FAITH_AT_DEPTH,
+    RICHNESS,
+    RICHNESS_AT_DEPTH,
+)
 from fermentome.errors import CohortError
 from fermentome.tables import Cell
 
@@ -44,12 +52,7 @@ MOST_CARRIERS = 10
 WIDTH = 2 * 1.959963984540054
 """Width of a 95 % interval in standard errors (quantile 0.975 of the normal distribution)."""
 
-UNITS = {
-    "richness": "taxa", "observed": "taxa", "shannon": "nats", "simpson": "1 - D",
-    "faith_pd": "ranks of the lineage tree", "coverage": "share of reads",
-}  # fmt: skip
-"""Units of indices of diversity by metric; of others it is ``index``."""
-_RATIOS = frozenset({"richness", "observed", "faith_pd"})
+_RATIOS = frozenset({RICHNESS, FAITH, RICHNESS_AT_DEPTH, FAITH_AT_DEPTH})
 """Metrics that count: compared as ratios."""
 
 
@@ -119,7 +122,11 @@ class Measure:
     def back_to_unit(self, numbers: npt.ArrayLike) -> Numbers:
         """Numbers of the scale in the unit of the measure."""
         values = np.asarray(numbers, float)
-        return np.exp2(values) if self.scale == LOG2 else values.copy()
+        if self.scale == LINEAR:
+            return values.copy()
+        # An end of an interval may be beyond what a number holds: it is infinite then.
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp2(values))
 
 
 def log2_with_floors(values: Numbers, floors: Numbers) -> Numbers:
@@ -135,12 +142,18 @@ def log2_with_floors(values: Numbers, floors: Numbers) -> Numbers:
 def floors_of(values: Numbers, limits: Numbers | None) -> Numbers:
     """What stands for zero in each sample; see `Measure`.
 
+    Parameters
+    ----------
+    values, limits
+        Of shape (samples,) or (samples, features); each feature has a least value of its own.
+
+    Examples
+    --------
     >>> floors_of(np.array([0.0, 3.0, 1.0]), np.array([0.2, np.nan, np.nan])).tolist()
     [0.1, 0.5, 0.5]
     """
-    seen = values[values > 0]
-    least = float(seen.min()) / 2 if seen.size else np.nan
-    floors = np.full(values.shape, least)
+    least = np.where(values > 0, values, np.inf).min(axis=0, initial=np.inf)
+    floors = np.broadcast_to(np.where(np.isinf(least), np.nan, least / 2), values.shape)
     if limits is None:
         return floors
     known = limits > 0  # false for NaN
@@ -242,24 +255,28 @@ def _wanted(kind: str, table: FeatureTable) -> list[int]:
 def diversity_measures(
     samples: Sequence[str], alpha: Sequence[Mapping[str, Cell]]
 ) -> list[Measure]:
-    """Measures of the indices of diversity, one per metric, sorted by name."""
+    """Measures of the indices of diversity, one per metric, sorted by name.
+
+    Their unit is that of `fermentome.cohort.diversity`, and ``index`` for others.
+    """
     place = {name: i for i, name in enumerate(samples)}
     metrics: dict[str, Numbers] = {}
     for row in alpha:
         at = place.get(str(row["sample"]))
-        if at is None:
+        # Coverage is of the sequencing and not of the community.
+        if at is None or row["metric"] == COVERAGE:
             continue
         values = metrics.setdefault(str(row["metric"]), np.full(len(samples), np.nan))
         cell = row["value"]
         values[at] = np.nan if cell is None or cell in {"", "NA"} else float(cell)
     measures = []
     for metric, values in sorted(metrics.items()):
-        base = next((name for name in UNITS if metric.startswith(name)), "")
-        scale = LOG2 if base in _RATIOS else LINEAR
+        scale = LOG2 if metric in _RATIOS else LINEAR
         nothing = np.full(len(samples), np.nan)
         measures.append(
             Measure(
-                f"{DIVERSITY}:{metric}", UNITS.get(base, "index"), scale, tuple(samples), values,
+                f"{DIVERSITY}:{metric}", ALPHA_UNITS.get(metric, "index"), scale, tuple(samples),
+                values,
                 nothing, floors_of(values, None) if scale == LOG2 else nothing,
                 np.asarray(values == 0) & (scale == LOG2),
             )

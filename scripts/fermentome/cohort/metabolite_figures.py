@@ -15,7 +15,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from fermentome.cohort.data import ORGANISMS, TAXA, Numbers
+from fermentome.assign import UNASSIGNED
+from fermentome.cohort.data import (
+    CARRIERS,
+    FAMILIES,
+    ORGANISMS,
+    PATHWAYS,
+    PRODUCTS,
+    TAXA,
+    Numbers,
+)
 from fermentome.cohort.metabolite_sheet import Flags
 from fermentome.cohort.metabolite_units import BETWEEN, SAMPLES, WITHIN
 from fermentome.cohort.metabolites import (
@@ -38,19 +47,24 @@ from fermentome.drawing import (
     Row,
     message_figure,
     save,
-    shorten,
+    shown_name,
 )
 from fermentome.tables import parse_number, read_table
 
 Pair = tuple[str, str, str]
 """Metabolite, table, feature."""
 
-WIDTH, HEIGHT, LINE = 2.1, 1.6, 0.17
+WIDTH, HEIGHT, LINE = 1.95, 1.6, 0.17
 """Inches: a panel of points, and one line of the panel of correlations below it."""
-BETWEEN_COLUMNS, TO_STRIP, BETWEEN_ROWS = 1.28, 0.58, 0.8
+BETWEEN_COLUMNS, TO_STRIP, BETWEEN_ROWS = 1.62, 0.58, 0.95
+"""Between columns stand the p of one pair and the names of the next pair's lines."""
 NAMES = 0.4
 """Inches by which the lines of correlations begin further right, for their names."""
 LEVEL_WORDS = {SAMPLES: "samples", BETWEEN: "between people", WITHIN: "within people"}
+KINDS = {
+    FAMILIES: "family ", PATHWAYS: "pathway ", PRODUCTS: "potential of ",
+    ORGANISMS: "potential by organisms of ",
+}  # fmt: skip
 SPAN = 20.0
 """Ratio of the 95th to the 5th percentile of positive values from which an axis is logarithmic."""
 MOST_FEATURES = 30
@@ -175,19 +189,20 @@ def _draw_points(axes: Axes, rows: Sequence[Row]) -> bool:
             set_limits(0, limits[1])
     first = rows[0]
     axes.set_xlabel(
-        f"potential of {shorten(first['feature'], 24)}{_evidence(first)}\n"
-        f"({shorten(first['feature_unit'], 46)})",
+        f"potential of {shown_name(first['feature'], 24)}{_evidence(first)}\n"
+        f"({shown_name(first['feature_unit'], 46)})",
         fontsize=7,
     )
     axes.set_ylabel(
-        f"measured {shorten(first['metabolite'], 24)}\n({shorten(first['unit'], 30)})", fontsize=7
+        f"measured {shown_name(first['metabolite'], 24)}\n({shown_name(first['unit'], 30)})",
+        fontsize=7,
     )
     axes.tick_params(labelsize=6.5)
     people = {row["subject"] for row in rows if row["subject"] != "NA"}
     text = f"{len(rows)} samples"
     if people and len(people) < len(rows):
         text += f" of {len(people)} people"
-    axes.set_title(f"{shorten(first['metabolite'], 26)}: {text}", loc="left", fontsize=8)
+    axes.set_title(f"{shown_name(first['metabolite'], 26)}: {text}", loc="left", fontsize=8)
     return bool(at_edge.any())
 
 
@@ -253,16 +268,25 @@ def _verdict(row: Row) -> str:
     return "not tested" if math.isnan(p) else f"p = {p:.2g}, q = {parse_number(row['q']):.2g}"
 
 
+def _share(value: float) -> str:
+    """Explained share; below 0 the mean of the others predicts better.
+
+    >>> _share(0.2101), _share(-0.13)
+    ('21 %', 'none')
+    """
+    return f"{round(100 * value)} %" if value >= 0.005 else "none"
+
+
 def _explained(rows: Sequence[Row]) -> str:
-    """What the given columns explain of people unseen, alone and with the potential."""
+    """What the given columns explain of people left out, alone and with the potential."""
     for row in rows:
         both = parse_number(row["q2_given_and_potential"])
         alone = parse_number(row["q2_given"])
         if not math.isnan(both):
-            text = f"{round(100 * both)} % with the potential"
+            text = f"by the potential {_share(both)}"
             if not math.isnan(alone):
-                text = f"{round(100 * alone)} % without, " + text
-            return f"\nexplained in unseen people: {text}"
+                text = f"given columns alone {_share(alone)}, with the potential {_share(both)}"
+            return f"\nshare explained in people left out:\n{text}"
     return ""
 
 
@@ -281,7 +305,7 @@ def _key(
     handles.append(Line2D([], [], color=BLUE, label="alone", marker="o", **DOT))
     given = sorted({row["given"] for row in associations} - {""})
     if given:
-        text = f"given {shorten(', '.join(given), 44)}"
+        text = f"given {shown_name(', '.join(given), 44)}"
         handles.append(Line2D([], [], color=ORANGE, label=text, marker="D", **DOT))
     for column, (marker, text) in CENSORED.items():
         if any(row[column] == "yes" for row in points):
@@ -291,13 +315,13 @@ def _key(
         handles.append(Line2D([], [], marker="s", mec=BLUE, ms=4, label=text, **RING))
     lines = math.ceil(len(handles) / 2)
     figure.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.55 / height), ncols=2,
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.68 / height), ncols=2,
         frameon=False, fontsize=6.5,
     )  # fmt: skip
     text = "Associations in this cohort. Potential is what genes would allow, not what was made."
     if hidden:
         text += f"\n{hidden} further pairs are in the table and not drawn."
-    bottom = -(0.75 + 0.16 * lines) / height
+    bottom = -(0.8 + 0.16 * lines) / height
     figure.text(0.5, bottom, text, ha="center", va="top", fontsize=6.5)
 
 
@@ -314,7 +338,7 @@ def _exploratory_figure(rows: Sequence[Row]) -> Figure:
     )  # fmt: skip
     shown = ordered[:MOST_FEATURES]
     height = 0.2 * (len(shown) + 1)
-    figure = Figure(figsize=(3.2, height))
+    figure = Figure(figsize=(2.8, height))
     axes = figure.add_axes((0, 0, 1, 1))
     for place, row in enumerate(shown):
         low, high = parse_number(row["null_low"]), parse_number(row["null_high"])
@@ -328,8 +352,7 @@ def _exploratory_figure(rows: Sequence[Row]) -> Figure:
         axes.text(1.02, place, f"q = {parse_number(row['q']):.2g}", fontsize=6,
                   transform=axes.get_yaxis_transform(), va="center")  # fmt: skip
     names = [
-        f"{'' if row['table'] == TAXA else row['table'] + ' '}{shorten(row['feature'], 30)}"
-        f" – {shorten(row['metabolite'], 18)}"
+        f"{_feature(row)} – {shown_name(row['metabolite'], 18)}"
         + ("" if row["level"] == SAMPLES else f" ({LEVEL_WORDS[row['level']]})")
         for row in shown
     ]
@@ -337,13 +360,39 @@ def _exploratory_figure(rows: Sequence[Row]) -> Figure:
     axes.set_yticks(range(len(shown)), names, fontsize=6.5)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(-1, 1)
+    axes.set_xticks([-1, -0.5, 0, 0.5, 1])
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=6.5)
     beyond = sum(row["finding"] == BEYOND_NULL for row in rows)
     axes.set_xlabel(
         f"Spearman correlation with 95 % interval; hatched: 95 % of shuffled measurements\n"
-        f"{len(rows)} pairs tested, {beyond} beyond the null (filled);"
-        f" the {len(shown)} least likely ones shown",
+        f"{len(rows)} pairs tested; {beyond} beyond the null once corrected for their number"
+        f" (filled)\n{_shown_of(shown, rows)}{_people_of(rows)}",
         fontsize=6.5,
     )
     return figure
+
+
+def _shown_of(shown: Sequence[Row], rows: Sequence[Row]) -> str:
+    return f"the {len(shown)} of least p are drawn; " if len(shown) < len(rows) else ""
+
+
+def _people_of(rows: Sequence[Row]) -> str:
+    samples = max(int(row["samples"]) for row in rows)
+    people = max((int(row["subjects"]) for row in rows if row["subjects"] != "NA"), default=0)
+    return f"n = {samples} samples" + (f" of {people} people" if people else "")
+
+
+def _feature(row: Row) -> str:
+    """Name of a feature with what it is, unless it is a taxon."""
+    name = row["feature"]
+    if row["table"] == CARRIERS:
+        product, _, genus = name.partition("|")
+        if genus == UNASSIGNED:
+            return f"{shown_name(product, 14)} carriers of no known genus"
+        return f"{shown_name(genus, 24)}, {shown_name(product, 14)} carrier"
+    word = KINDS.get(row["table"], "")
+    # Other programs write species with underscores; codes of routes keep theirs.
+    if row["table"] == TAXA:
+        name = name.replace("_", " ")
+    return f"{word}{shown_name(name, 36)}"

@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fermentome.cohort.data import Account, Numbers
+from fermentome.cohort.sample_metadata import ROLES, SAMPLE_HEADS
 from fermentome.cohort.text_tables import is_missing, plain_number, read_cells, shown
 from fermentome.errors import CohortError
 
@@ -36,7 +37,7 @@ Flags = npt.NDArray[np.bool_]
 DETECTED, BELOW, ABOVE = "detected", "below", "above"
 
 LONG_COLUMNS = ("sample", "metabolite", "value")
-NOT_METABOLITES = frozenset({"subject", "timepoint", "event", "replicate", "group"})
+NOT_METABOLITES = frozenset(ROLES)
 """Columns of a sample sheet that may stand in a wide sheet of metabolites; not measurements."""
 
 COMPOUNDS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
@@ -73,7 +74,6 @@ _UNTOLD = frozenset({"lod", "loq", "lloq", "mdl"})
 _BELOW_WORDS = frozenset(
     {"bdl", "blod", "bloq", "below detection", "below_detection", "below limit of detection"}
 )
-_SAMPLE_HEADERS = frozenset({"sample", "sample_id", "sampleid", "sample_name", "#sampleid"})
 
 _PREFIXES = {"": 1.0, "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "c": 1e-2,
              "d": 1e-1, "k": 1e3}  # fmt: skip
@@ -235,7 +235,7 @@ def parse_reading(text: str) -> Reading | None:
         if text.casefold() in _UNTOLD:
             return Reading(math.nan, kind)
     value = plain_number(text)
-    if value is None or math.isinf(value):
+    if value is None:
         raise ValueError("a number, <limit, >limit or NA expected, with a point for decimals")
     if value < 0:
         raise ValueError("a measurement cannot be negative; give values before logs and scaling")
@@ -329,7 +329,7 @@ def read_sheet(
     if all(column in lowered for column in LONG_COLUMNS):
         found = _of_long(name, lowered, rows, unit)
     else:
-        found = _of_wide(name, *_upright(header, rows, samples), samples, account, unit)
+        found = _of_wide(name, *_upright(header, rows, samples), account, unit)
     units, readings = found
     known = set(samples)
     in_sheet = {sample for _, sample in readings}
@@ -385,7 +385,7 @@ def _upright(
 
 
 def _sample_column(header: Sequence[str]) -> int:
-    named = [i for i, cell in enumerate(header) if cell.casefold() in _SAMPLE_HEADERS]
+    named = [i for i, cell in enumerate(header) if cell.lstrip("#").casefold() in SAMPLE_HEADS]
     return named[0] if named else 0
 
 
@@ -393,7 +393,6 @@ def _of_wide(
     name: str,
     header: list[str],
     rows: list[_Row],
-    samples: Collection[str],
     account: Account,
     unit: str | None,
 ) -> tuple[Units, Readings]:

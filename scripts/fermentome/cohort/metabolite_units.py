@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from fermentome.cohort.data import Account, Cohort, Column, Numbers
-from fermentome.cohort.design import DEPTH_COLUMN
+from fermentome.cohort.data import DEPTH_COLUMN, SUBJECT, Account, Cohort, Column, Numbers
 from fermentome.cohort.rank_association import Frame, Labels, column_ranks
 from fermentome.cohort.settings import Settings
 
@@ -159,7 +158,7 @@ def labels_of(names: Sequence[object]) -> Labels:
 
 def people_of(cohort: Cohort) -> Labels:
     """Label of the person of each sample; a sample without `subject` is a person of its own."""
-    subjects = cohort.metadata.column("subject").values
+    subjects = cohort.metadata.column(SUBJECT).values
     return labels_of(
         [
             ("subject", subject) if subject is not None else ("sample", sample)

@@ -43,6 +43,7 @@ from fermentome.cohort.data import (
     Cohort,
     FeatureTable,
     Numbers,
+    generator,
 )
 from fermentome.cohort.metabolite_sheet import Metabolite, Sheet, product_of, read_sheet
 from fermentome.cohort.metabolite_units import (
@@ -64,6 +65,7 @@ from fermentome.cohort.rank_association import (
     associate,
     bootstrap_interval,
     held_out,
+    jackknife_interval,
     permuted,
 )
 from fermentome.cohort.settings import Settings
@@ -71,7 +73,7 @@ from fermentome.tables import Cell, write_table
 
 NAMED, EXPLORATORY = "named", "exploratory"
 BEYOND_NULL, WITHIN_NULL, NOT_TESTED = "beyond_null", "within_null", "not_tested"
-BOOTSTRAP, ANALYTIC = "bootstrap_people", "analytic"
+BOOTSTRAP, JACKKNIFE, ANALYTIC = "bootstrap_people", "jackknife_people", "analytic"
 
 NAMED_TABLES = (PRODUCTS, ORGANISMS)
 """Tables whose features are products."""
@@ -278,7 +280,7 @@ def _dealt(
         copies = potential.products.values[known, column]
         if np.unique(copies).size < 2:
             continue
-        rng = np.random.default_rng([settings.seed, zlib.crc32(f"dealt {product}".encode())])
+        rng = generator(settings.seed, f"dealt {product}")
         mixed = permuted(copies, np.zeros(known.size, np.intp), settings.permutations, rng)
         result[product] = np.where(unknown[:, None], np.nan, shares @ mixed)
     return result
@@ -288,14 +290,14 @@ def _explored(
     cohort: Cohort, sheet: Sheet, settings: Settings, account: Account
 ) -> dict[str, list[str]]:
     """Features of each table that are seen often enough, as long as the pairs are not too many."""
-    measured = sorted({sample for one in sheet.metabolites for sample in one.samples})
+    measured = {sample for one in sheet.metabolites for sample in one.samples}
     result: dict[str, list[str]] = {}
     pairs = 0
     for name in EXPLORED_TABLES:
         if name not in cohort.tables:
             continue
         table = cohort.tables[name]
-        values = table.select(samples=measured).values
+        values = table.values[[sample in measured for sample in table.samples]]
         known = ~np.isnan(values)
         seen = (known & (values > 0)).sum(axis=0)
         share = seen / np.maximum(known.sum(axis=0), 1)
@@ -357,17 +359,22 @@ class _Place:
                 )
                 own = _filled(own, result, 0, self.settings.permutations, units)
                 if not math.isnan(own.spearman):
-                    low, high = bootstrap_interval(
-                        units.x[:, 0], units.y, frame, self._rng(level, feature, "bootstrap")
-                    )
-                    own = replace(own, ci_low=low, ci_high=high, interval=BOOTSTRAP)
-                    own = self._with_phenotypes_null(own, units, level, keys, rows)
+                    if frame.people is None:
+                        name = BOOTSTRAP
+                        low, high = bootstrap_interval(
+                            units.x[:, 0], units.y, frame, self._rng(level, feature, "bootstrap")
+                        )
+                    else:
+                        name = JACKKNIFE
+                        low, high = jackknife_interval(units.x[:, 0], units.y, frame)
+                    own = replace(own, ci_low=low, ci_high=high, interval=name)
+                    own = self._with_phenotypes_null(own, level, keys, rows)
                 if text == variants[-1][0]:
                     own = replace(own, q2_given=explained[0], q2_given_and_potential=explained[1])
                 yield own
 
     def _with_phenotypes_null(
-        self, own: Association, units: Units, level: str, keys: Numbers, rows: Labels
+        self, own: Association, level: str, keys: Numbers, rows: Labels
     ) -> Association:
         """The association with its second null, where the table is that of organisms."""
         if self.table.name != ORGANISMS or own.feature not in self.dealt:
@@ -415,13 +422,13 @@ class _Place:
                 result = associate(
                     units.x, units.y, units.given, self.settings.permutations, self._rng(level)
                 )
+                blank = replace(self._blank("", EXPLORATORY, level, units), given=self.given.text)
                 for i, feature in enumerate(members):
                     if math.isnan(result.correlations[i]):
                         continue
-                    blank = self._blank(feature, EXPLORATORY, level, units)
                     own = _filled(
-                        replace(blank, given=self.given.text), result, i,
-                        self.settings.permutations, units,
+                        replace(blank, feature=feature), result, i, self.settings.permutations,
+                        units,
                     )  # fmt: skip
                     low, high = analytic_interval(own.spearman, result.degrees)
                     yield replace(own, ci_low=low, ci_high=high, interval=ANALYTIC)
@@ -483,8 +490,7 @@ class _Place:
                    .generate_state(1)[0])  # fmt: skip
 
     def _rng(self, *words: str) -> np.random.Generator:
-        text = "\t".join((self.one.name, self.table.name, *words))
-        return np.random.default_rng([self.settings.seed, zlib.crc32(text.encode())])
+        return generator(self.settings.seed, "\t".join((self.one.name, self.table.name, *words)))
 
 
 def _constant(units: Units) -> str:

@@ -28,9 +28,9 @@ import numpy as np
 import sklearn
 from threadpoolctl import threadpool_limits
 
-from fermentome.cohort.data import Account, Cohort
+from fermentome.cohort.data import Account, Cohort, generator
 from fermentome.cohort.model_card import write_model_card
-from fermentome.cohort.model_evaluation import Measured, generator, measure
+from fermentome.cohort.model_evaluation import Measured, measure
 from fermentome.cohort.model_folds import Splitter, batch_groups, by_batch, by_subject
 from fermentome.cohort.model_inputs import (
     BATCH,
@@ -108,7 +108,7 @@ def _analyse(
     draws = np.vstack(
         [
             np.ones((1, len(problem.subjects))),
-            draws_of(len(problem.subjects), generator(settings, "model resampling")),
+            draws_of(len(problem.subjects), generator(settings.seed, "model resampling")),
         ]
     )
     result = ModelResult()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fermentome.cohort.data import Numbers
+from fermentome.cohort.data import Numbers, generator
 from fermentome.cohort.model_folds import Splitter, shuffle_target, usable
 from fermentome.cohort.model_inputs import BATCH, FEATURES, Problem
 from fermentome.cohort.model_learner import (
@@ -32,12 +31,6 @@ from fermentome.cohort.model_scores import (
     tail,
 )
 from fermentome.cohort.settings import ModelSettings, Settings
-
-
-def generator(settings: Settings, *names: str | int) -> np.random.Generator:
-    """Generator of its own for each thing that is drawn, the same in each run."""
-    seeds = [name if isinstance(name, int) else zlib.crc32(name.encode()) for name in names]
-    return np.random.default_rng([settings.seed, *seeds])
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +164,7 @@ def measure(
         return [
             cross_validate(
                 problem, blocks, y, split, settings, model,
-                generator(settings, f"model {scheme}", number, repeat),
+                generator(settings.seed, f"model {scheme}", number, repeat),
             )
             for repeat in range(max(model.repeats, 1))
         ]  # fmt: skip
@@ -182,7 +175,7 @@ def measure(
     null: dict[str, list[float]] = {name: [] for name in scores}
     accuracy: dict[float, list[float]] = {coverage: [] for coverage in COVERAGES}
     for number in range(1, model.permutations + 1):
-        rng = generator(settings, f"shuffle {'free' if free else 'within batch'}", number)
+        rng = generator(settings.seed, f"shuffle {'free' if free else 'within batch'}", number)
         y = shuffle_target(problem.y, problem.subject, stratum, problem.order, rng)
         shuffled = [outcome for outcome, _ in run(y, number)]
         for name, values in _mean_scores(shuffled, problem, once).items():

@@ -28,7 +28,7 @@ from fermentome.drawing import (
     Row,
     message_figure,
     save,
-    shorten,
+    shown_name,
 )
 from fermentome.tables import parse_number, read_table
 
@@ -57,7 +57,7 @@ def _refusal(facts: Mapping[str, str]) -> Figure:
         if len(lines[-1]) + len(word) > 70:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
-    return message_figure("\n".join(shorten(line, 80) for line in lines[:8]))
+    return message_figure("\n".join(shown_name(line, 80) for line in lines[:8]))
 
 
 def plot_model(tables: Mapping[str, str | os.PathLike[str]], outputs: Sequence[AnyPath]) -> None:
@@ -138,15 +138,20 @@ def _draw_scores(
     # Room for the p-values at the right.
     axes.set_xlim(low, high + 0.12 * (high - low))
     axes.set_xlabel(AXIS_WORDS[first])
+    levels = [key.removeprefix("level ") for key in facts if key.startswith("level ")]
+    among = f" ({' or '.join(shown_name(level, 18) for level in levels)})"
     axes.set_title(
-        f"{shorten(facts['target'], 40)}: {facts['samples']} samples of {facts['subjects']}"
-        " subjects",
+        f"{shown_name(facts['target'], 30)}{among if 1 < len(levels) < 4 else ''}:"
+        f" {facts['samples']} samples of {facts['subjects']} subjects",
         loc="left",
     )
+    without = "no baseline is given"
+    baselines = any(row["inputs"] != "features" for row in shown)
     handles = [
         Line2D([], [], color=BLUE, marker="D", markersize=5, label="model, 95 % interval"),
-        Line2D([], [], color=BLACK, marker="o", markerfacecolor="white", markersize=4.5,
-               label="baseline, 95 % interval"),
+        Line2D([], [], color=BLACK, marker="o" if baselines else "", markerfacecolor="white",
+               markersize=4.5, linestyle="-" if baselines else "",
+               label="baseline, 95 % interval" if baselines else without),
         Line2D([], [], color=GREY, linewidth=2.2,
                label=f"null, {shown[0]['permutations']} shufflings, and 95 % of them"),
     ]  # fmt: skip
@@ -169,7 +174,7 @@ def _draw_calibration(axes: Axes, rows: Sequence[Row]) -> None:
         axes.errorbar(
             x, y, yerr=[np.maximum(y - low, 0), np.maximum(high - y, 0)], color=PALETTE[number],
             marker=MARKERS[number], markersize=4, linewidth=0.9, capsize=1.5,
-            label=shorten(level, 22),
+            label=shown_name(level, 22),
         )  # fmt: skip
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.03)
@@ -177,7 +182,10 @@ def _draw_calibration(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_ylabel("Share observed, 95 % interval")
     left = f" ({len(levels) - len(MARKERS)} levels not drawn)" if len(levels) > len(MARKERS) else ""
     axes.set_title(f"Calibration, subjects left out{left}", loc="left", fontsize=8)
-    axes.legend(loc="upper left", frameon=False, fontsize=6.5)
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(-0.02, -0.27), frameon=False, fontsize=6.5, ncols=3,
+        columnspacing=1.0, handletextpad=0.4, borderaxespad=0,
+    )  # fmt: skip
 
 
 def _draw_reject(axes: Axes, rows: Sequence[Row]) -> None:
@@ -211,7 +219,11 @@ def _draw_reject(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_xlabel("Samples decided, %")
     axes.set_ylabel("Accuracy among them, %")
     axes.set_title("Reject option, subjects left out", loc="left", fontsize=8)
-    axes.legend(handles=handles, loc="best", framealpha=0.85, edgecolor="none", fontsize=6.5)
+    # Below the axis: bands and line may be anywhere in the panel.
+    axes.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(-0.02, -0.27), frameon=False,
+        fontsize=6.5, ncols=2, columnspacing=1.0, handletextpad=0.5, borderaxespad=0,
+    )  # fmt: skip
 
 
 def plot_model_importance(
@@ -281,7 +293,7 @@ def _importance_figure(facts: Mapping[str, str], rows: Sequence[Row]) -> Figure:
     axes.set_title(title, loc="left", fontsize=8, x=-0.7)
     handles = [
         Line2D([], [], color=colour, marker=marker, linestyle="", markeredgecolor=BLACK,
-               markeredgewidth=0.5, label=f"more: {shorten(name, 24)}")
+               markeredgewidth=0.5, label=f"more: {shown_name(name, 24)}")
         for name, (colour, marker) in list(looks.items())[:8]
     ]  # fmt: skip
     axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(0.92, 0.02), fontsize=7,
@@ -295,4 +307,4 @@ def _label(row: Row, rows: Sequence[Row]) -> str:
     name = parts[-1].strip() if parts and "__" in row["feature"] else row["feature"]
     if len({other["table"] for other in rows}) > 1:
         name = f"{name} [{row['table']}]"
-    return shorten(name, NAME_WIDTH)
+    return shown_name(name, NAME_WIDTH)

@@ -8,6 +8,7 @@ what it then scores is memory.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -178,6 +179,6 @@ def log_arrangements(y: npt.NDArray[Any], subject: Rows, stratum: Rows, order: R
         total += float(np.log(len(shifts)))
     for level in np.unique(stratum):
         own = [kinds[i] for i in np.flatnonzero(stratum == level)]
-        sizes: Numbers = np.array([own.count(value) for value in set(own)], dtype=np.float64)
+        sizes: Numbers = np.array(list(Counter(own).values()), dtype=np.float64)
         total += float(gammaln(len(own) + 1) - np.sort(gammaln(sizes + 1)).sum())
     return total

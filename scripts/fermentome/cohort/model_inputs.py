@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fermentome.cohort.data import Account, Cohort, Column, FeatureTable, Numbers
+from fermentome.cohort.data import (
+    DEPTH_COLUMN,
+    SUBJECT,
+    Account,
+    Cohort,
+    Column,
+    FeatureTable,
+    Numbers,
+)
 from fermentome.cohort.model_folds import log_arrangements
 from fermentome.cohort.model_learner import AMOUNTS, CLASSES, NUMBERS, PLAIN, SHARES, Block, Rows
 from fermentome.cohort.settings import ModelSettings, Settings
@@ -37,9 +45,6 @@ MOST_LOST = 0.2
 
 LEAST_PERMUTATIONS = 19
 """With fewer no p-value reaches 0.05: the least is 1 / (permutations + 1)."""
-
-READS = "clean_reads"
-"""Column of the metadata with the depth, as in results/tables/reads.tsv."""
 
 
 class ModelRefusedError(CohortError):
@@ -129,7 +134,7 @@ def pose(cohort: Cohort, settings: Settings, model: ModelSettings, account: Acco
         dtype=np.intp,
     )
     order = _order(cohort, samples, position, subject)
-    _check_batches(task, y, subject, stratum, order, settings, account)
+    _check_batches(y, subject, stratum, order, settings, account)
     problem = Problem(
         samples=tuple(samples), task=task, levels=levels, y=y, subject=subject,
         subjects=tuple(name for _, name in subjects),
@@ -209,7 +214,7 @@ def _people(
     cohort: Cohort, samples: Sequence[str], position: dict[str, int], account: Account
 ) -> dict[str, tuple[str, str]]:
     """Subject of each sample; a sample without one is its own."""
-    values = cohort.metadata.column("subject").values
+    values = cohort.metadata.column(SUBJECT).values
     alone = [sample for sample in samples if values[position[sample]] is None]
     if alone:
         account.partly(
@@ -307,7 +312,6 @@ def _batch(
 
 
 def _check_batches(
-    task: str,
     y: npt.NDArray[Any],
     subject: Rows,
     stratum: Rows,
@@ -387,14 +391,14 @@ def _baselines(
     if reads is None:
         account.left_out(
             "baseline depth",
-            f"the depth of sequencing is not known: neither a column {READS!r} nor counts",
+            f"the depth of sequencing is not known: neither a column {DEPTH_COLUMN!r} nor counts",
         )
     else:
         problem.inputs[DEPTH] = (Block(DEPTH, ("log10 reads",), PLAIN, reads[:, None]),)
 
 
 def _reads(cohort: Cohort, problem: Problem, rows: Sequence[int]) -> Numbers | None:
-    numbers = cohort.metadata.column(READS).numbers
+    numbers = cohort.metadata.column(DEPTH_COLUMN).numbers
     reads = None if numbers is None else numbers[list(rows)]
     if reads is None or np.isnan(reads).all():
         for name in problem.tables:
@@ -416,7 +420,7 @@ def _metadata_block(
     account: Account,
 ) -> Block | None:
     item = f"metadata {name}"
-    if name in {model.target, "subject"}:
+    if name in {model.target, SUBJECT}:
         account.left_out(item, "it is the target or the subject, not a predictor")
         return None
     if name not in cohort.metadata.columns:

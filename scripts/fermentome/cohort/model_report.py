@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import sklearn
 
-from fermentome.cohort.data import Account, Numbers
-from fermentome.cohort.model_evaluation import Measured, generator
+from fermentome.cohort.data import Account, Numbers, generator
+from fermentome.cohort.model_evaluation import Measured
 from fermentome.cohort.model_importance import (
     IMPORTANCE_COLUMNS,
     TOP,
@@ -333,7 +333,7 @@ def _report_classes(
         }
         for one in reliability(main.outcomes, subject, weights, draws[1:])
     )
-    rng = generator(settings, f"calibrated {scheme}")
+    rng = generator(settings.seed, f"calibrated {scheme}")
     errors = calibrated_errors(main.outcomes[0], subject, weights, rng)
     low, high = interval(errors)
     result.tables["scores"].append(
@@ -402,7 +402,7 @@ def _report_importance(
     for number, one in enumerate(main.fitted):
         if not one.preparation.names:
             continue
-        rng = generator(settings, "importance", number)
+        rng = generator(settings.seed, "importance", number)
         folds.append(
             fold_importance(
                 problem.task,

@@ -36,6 +36,7 @@ from skbio.stats.composition import clr, multi_replace
 from skbio.stats.ordination import pcoa
 
 from fermentome.cohort.data import FAMILIES, PATHWAYS, TAXA, FeatureTable, Numbers
+from fermentome.cohort.measures import floors_of, log2_with_floors
 from fermentome.cohort.tree import tree_of, whole_parts
 from fermentome.errors import CohortError
 from fermentome.tables import Cell
@@ -89,7 +90,7 @@ def comparable(table: FeatureTable) -> Comparable:
     enough = np.zeros(len(table.samples), dtype=bool)
     if ever.any():
         enough = known[:, ever].mean(axis=1) >= KNOWN
-    everywhere = known[enough].all(axis=0)
+    everywhere = np.asarray(known[enough].all(axis=0))
     seen = everywhere & (np.nan_to_num(values[enough]) > 0).any(axis=0)
     filled = enough & (np.nan_to_num(values[:, everywhere]) > 0).any(axis=1)
 
@@ -117,8 +118,7 @@ def replaced_zeros(shares: Numbers) -> Numbers:
 
 def log_copies(values: Numbers) -> Numbers:
     """log2 of copies per genome, zeros at half the least value above zero of the feature."""
-    least = np.where(values > 0, values, np.inf).min(axis=0)
-    return np.asarray(np.log2(np.where(values > 0, values, least / 2)))
+    return log2_with_floors(values, floors_of(values, None))
 
 
 def _tree_distances(table: FeatureTable, metric: str) -> Numbers:

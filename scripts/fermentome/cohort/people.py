@@ -99,12 +99,16 @@ class People:
         Of `PHASE_COLUMNS`: one per person, episode, phase and measure.
     noise
         Of `NOISE_COLUMNS`: one per measure.
+    middle
+        By row, the difference with what is below detection at half its limit
+        (`fermentome.cohort.contrasts.Contrast.middle`); NaN where not known.
     """
 
     visits: Visits
     rows: tuple[dict[str, Cell], ...]
     phases: tuple[dict[str, Cell], ...]
     noise: tuple[dict[str, Cell], ...]
+    middle: tuple[float, ...] = ()
 
 
 def difference_unit(measure: Measure) -> str:
@@ -148,11 +152,11 @@ def _change(difference: float, half: float, significant: bool, below: bool, unse
 
 
 _NOT_ENOUGH = "beyond the band, but not after correction for the number of tests"
-_NO_VALUE = "the baseline has no known value"
+_NO_VALUE = "no value is known at the baseline"
 _SOURCE_NOTES = {
     TECHNICAL: "the band holds the noise of the measurement only",
-    NONE: "nothing tells the noise: repeated baseline samples, or people with repeated samples,"
-    " would have to be there",
+    NONE: "the noise is not known: it takes repeated samples that differ, of the own baseline or of"
+    " other people",
 }
 
 
@@ -437,6 +441,7 @@ def changes_of_people(
     rows: list[dict[str, Cell]] = []
     phases: list[dict[str, Cell]] = []
     noise: list[dict[str, Cell]] = []
+    middle: list[Numbers] = []
     for measure in sorted(measures, key=lambda m: m.name):
         values, technical = measured(measure, frame.visits)
         variances, df = variances_of(values, frame.quiet, frame.person, people)
@@ -446,6 +451,7 @@ def changes_of_people(
         )
         single = contrast_of(values, frame.single, baselines, settings.band)
         rows += _person_rows(measure, frame, values, baselines, single, found.unit)
+        middle.append(single.middle)
         grouped = contrast_of(values, frame.phase, baselines, settings.band)
         phases += _phase_rows(measure, frame, baselines, grouped)
         noise.append(_noise_row(measure, frame, values, technical, prior))
@@ -456,6 +462,7 @@ def changes_of_people(
         _by_visit(_with_calls(rows, settings, families), len(frame.visits)),
         _by_visit(_with_calls(phases, settings, phase_families), frame.phase.count),
         tuple(noise),
+        tuple(np.stack(middle, axis=1).ravel().tolist()),
     )
     _say(done, account)
     return done
@@ -480,7 +487,12 @@ def _say(people: People, account: Account) -> None:
         number = len({row["subject"] for row in of_source})
         item = f"changes of people, noise: {source}"
         if source == NONE:
-            account.left_out(item, _why_none(of_source), samples, number)
+            names = sorted({str(row["measure"]) for row in of_source})
+            every = len({row["measure"] for row in later})
+            why = _why_none(of_source)
+            if len(names) < every:
+                why = f"for {len(names)} of {every} measures, as {names[0]}, {why}"
+            account.left_out(item, why, samples, number)
         elif source == TECHNICAL:
             account.partly(item, _SOURCE_NOTES[TECHNICAL], samples, number)
         else:

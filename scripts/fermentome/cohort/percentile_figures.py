@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from fermentome.cohort.diversity_figures import NAMES
 from fermentome.cohort.measures import DIVERSITY, ORGANISM, PRODUCT
 from fermentome.cohort.percentiles import ABOVE, ALL, BELOW, PERCENTILE_COLUMNS
 from fermentome.cohort.processing import AnyPath
@@ -29,7 +30,8 @@ from fermentome.drawing import (
     STYLE,
     message_figure,
     save,
-    shorten,
+    shown_name,
+    thousands,
 )
 from fermentome.tables import parse_number, read_table
 
@@ -46,6 +48,8 @@ MOST_SINGLE = 30
 LINE, GAP, WIDTH = 0.115, 0.16, 2.7
 """Inches: a sample in a strip, between strips, and the length of a strip."""
 BINS = 20
+METRICS = {"shannon": "Shannon diversity", "simpson": "Simpson diversity"}
+"""In words where the name of the metric alone says too little without its unit."""
 MARKERS = ("o", "s", "D", "P", "X", "p", "h")
 
 
@@ -79,7 +83,7 @@ def plot_percentiles(
 
 def _figure(rows: Sequence[Row], days: Mapping[str, float], subject: str | None) -> Figure:
     if not rows:
-        who = f" of {shorten(subject)}" if subject else ""
+        who = f" of {shown_name(subject)}" if subject else ""
         return message_figure(f"No percentiles{who}: the account says why.")
     shown = [row for row in rows if _is_shown(row["measure"])] or list(rows)
     telling = {row["measure"] for row in shown if not _says_nothing(row)}
@@ -94,7 +98,7 @@ def _figure(rows: Sequence[Row], days: Mapping[str, float], subject: str | None)
     lines = len({(row["of"], row["subject"], row["sample"]) for row in shown})
     height = 0.0 if many else lines * LINE + 0.06
     # A line of text beside a strip needs its height, however few samples are in it.
-    height = max(height, 3 * LINE)
+    height = max(height, (4 if many else 3) * LINE)
     room = int((MOST_HEIGHT - 1.5) / (height + GAP))
     left_out = len(names) - room
     names = names[:room]
@@ -125,7 +129,7 @@ def _figure(rows: Sequence[Row], days: Mapping[str, float], subject: str | None)
         )  # fmt: skip
     axes[-1].set_xticks([5, 25, 50, 75, 95], ["5", "25", "50", "75", "95"])
     axes[-1].tick_params(axis="x", length=2, labelsize=7)
-    axes[-1].set_xlabel(f"percentile within {shorten(rows[0]['reference'], 40)}", fontsize=7)
+    axes[-1].set_xlabel(f"percentile within {shown_name(rows[0]['reference'], 40)}", fontsize=7)
     notes = _notes(shown, left_out, silent)
     handles = _spread_legend() if many else _sample_legend(shown)
     figure.legend(
@@ -173,10 +177,13 @@ def _sample_order(
 
 def _label(axes: Axes, name: str, row: Row) -> None:
     kind, _, rest = name.partition(":")
-    words = {DIVERSITY: "diversity", PRODUCT: "gene potential", ORGANISM: "organism potential"}
+    words = {PRODUCT: "gene potential", ORGANISM: "organism potential"}
+    name = f"{shown_name(rest, 34)}, {words.get(kind, kind)}"
+    if kind == DIVERSITY:
+        name = METRICS.get(rest, NAMES.get(rest, rest))
     axes.text(
         -0.03, 0.5,
-        f"{shorten(rest, 34)}, {words.get(kind, kind)}\n{shorten(row['unit'], 46)}\n"
+        f"{name}\n{shown_name(thousands(row['unit']).replace(' - ', ' − '), 46)}\n"
         f"n = {row['people']} people",
         ha="right", va="center", fontsize=6.5, transform=axes.transAxes,
         linespacing=1.15,
@@ -232,7 +239,7 @@ def _words(row: Row, with_subject: bool) -> str:
     when = [row["timepoint"]] if row["timepoint"] != "NA" else [row["sample"]]
     if row["of"] == PERSON:
         when = ["median"]
-    name = shorten(" ".join(who + when), 26)
+    name = shown_name(" ".join(who + when), 26)
     value = "below detection" if row["below_detection"] == "yes" else f"{float(row['value']):.3g}"
     low, high = float(row["ci_low"]), float(row["ci_high"])
     outside = {ABOVE: ", above all", BELOW: ", below all"}.get(row["position"], "")
@@ -257,7 +264,8 @@ def _draw_spread(axes: Axes, rows: Sequence[Row]) -> None:
     axes.text(
         1.02, 0.5,
         f"{len(rows)} samples{who}\n"
-        f"{shares[0]:.0%} under 5, {shares[-1]:.0%} over 95\n"
+        f"in the lowest 5 %: {100 * shares[0]:.0f} %\n"
+        f"in the highest 5 %: {100 * shares[-1]:.0f} %\n"
         f"{below} below all, {above} above all",
         ha="left", va="center", fontsize=6, transform=axes.transAxes, linespacing=1.15,
     )  # fmt: skip
@@ -312,7 +320,7 @@ def _sample_legend(rows: Sequence[Row]) -> list[Line2D | Patch]:
 
 def _spread_legend() -> list[Line2D | Patch]:
     return [
-        Patch(color=BLUE, label="share of the samples in 5 percentiles"),
+        Patch(color=BLUE, label="share of the samples in each 5 percentiles"),
         Line2D([], [], color=BLACK, linewidth=0.6, linestyle=(0, (3, 2)),
-               label="as many as of the reference (5 %)"),
+               label="as many as of the reference’s people (5 %)"),
     ]  # fmt: skip

@@ -291,7 +291,7 @@ def _rows_of(
     """Rows of the samples, then those of the people who have several."""
     by_person: dict[str, list[tuple[float, float]]] = defaultdict(list)
     of_person: dict[str, _Sample] = {}
-    everybody = _groups(known.samples, reference)
+    everybody = _groups(known.samples)
     scale = measure.on_scale()
     for i, name in enumerate(measure.samples):
         if name not in samples:
@@ -308,7 +308,7 @@ def _rows_of(
         if sample.subject is not None and not math.isnan(ends[0]):
             by_person[sample.subject].append(ends)
             of_person.setdefault(sample.subject, sample)
-    people = _groups(known.medians, reference) if known.medians else {}
+    people = _groups(known.medians) if known.medians else {}
     for subject, values in sorted(by_person.items()):
         if people and len(values) > 1:
             ends = median_of(values)
@@ -323,9 +323,7 @@ def _rows_of(
             yield from _placed(measure, reference, cells, ends, None, stratum, people)
 
 
-def _groups(
-    values: Sequence[PersonValue], reference: ReferenceCohort
-) -> dict[tuple[str, ...], People]:
+def _groups(values: Sequence[PersonValue]) -> dict[tuple[str, ...], People]:
     """All people, by the empty stratum, and those of each stratum that has enough."""
     by_stratum: dict[tuple[str, ...], list[PersonValue]] = defaultdict(list)
     for value in values:

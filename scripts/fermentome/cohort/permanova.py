@@ -274,10 +274,22 @@ def share_above(null: Numbers, observed: float) -> float:
     return float((1 + (null >= least).sum()) / (1 + len(null)))
 
 
-def _residual(centred: Numbers, codes: Indices, levels: int) -> Numbers:
-    """The centred matrix of the samples moved so that all centroids are one."""
+def _residual(centred: Numbers, codes: Indices, levels: int, scheme: Scheme) -> Numbers:
+    """Inner products of the samples without the effect of the levels.
+
+    All centroids are moved onto one. Where samples are exchanged within subjects the levels are
+    moved by what they differ within subjects: a level that few people have lies elsewhere for
+    who they are, and taking that away as well would part their samples of one level from those
+    of the other, which no permutation does (with 3 of 12 people who vary, dispersion came out
+    with p <= 0.05 in 16 of 100 draws where there was nothing).
+    """
     wide = _indicators(codes[None, :], levels)
-    means = wide / wide.sum(axis=0)
+    own = wide
+    if scheme.name == WITHIN:
+        sums = np.zeros((int(scheme.blocks.max()) + 1, levels))
+        np.add.at(sums, scheme.blocks, wide)
+        own = wide - (sums / np.bincount(scheme.blocks)[:, None])[scheme.blocks]
+    means = np.linalg.pinv(own, rcond=1e-10).T
     left = centred - wide @ (means.T @ centred)
     return np.asarray(left - (left @ means) @ wide.T)
 
@@ -304,7 +316,7 @@ def levels_test(
     scheme = scheme_of(values, subjects)
     centred = gower_centred(matrix)
     total = float(np.trace(centred))
-    moved = _residual(centred, codes, levels)
+    moved = _residual(centred, codes, levels, scheme)
     observed = float(explained_by_levels(centred, codes[None, :], levels)[0])
     spread = distances_to_centroids(moved, codes[None, :], levels)
     f = _f(observed, total, levels - 1, samples)

@@ -12,10 +12,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["FEWEST_SAMPLES", "foresee"]
+from fermentome.cohort.settings import is_baseline
 
-FEWEST_SAMPLES = 3
-"""Samples, or people, that a level needs: with two there is a difference and no spread."""
+__all__ = ["foresee"]
 
 Attributes = Mapping[str, Mapping[str, str]]
 
@@ -74,7 +73,7 @@ def foresee(
                 f"{key}, {text}: no sample of {name} is {level!r}. Hint: there are {known}."
             )
     baseline = cohort["baseline"]
-    if baseline and baseline not in {row["timepoint"] for row in attributes.values()}:
+    if baseline and not any(is_baseline(row["timepoint"], baseline) for row in attributes.values()):
         lines.append(
             f"cohort.baseline, {baseline}: no sample has this timepoint, so nobody has a baseline."
         )

@@ -84,9 +84,9 @@ _CONCERNS: Mapping[str, tuple[str, ...]] = {
     "taxonomy": _SPECIES,
     "function": _GENES,
     "scoring": _GENES,
-    # The routes are what organisms are said to carry, too.
     # Says at which depth richness was standardised: part of its unit, see `unit_of`.
     "diversity": (),
+    # The routes are what organisms are said to carry, too.
     "catalogue": (*_GENES, ORGANISM),
 }
 """Which kinds of measures depend on a fact, by key or by section; all others concern all."""

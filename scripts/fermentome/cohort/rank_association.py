@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import orth
 from scipy.stats import norm, rankdata
+from scipy.stats import t as student
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold
 
@@ -41,6 +42,9 @@ BOOTSTRAPS = 1000
 """Efron & Tibshirani (1993, An Introduction to the Bootstrap, section 14.2, ISBN 0412042312): 1,000
 for percentile intervals."""
 CONFIDENCE = 0.95
+LEAST_PEOPLE = 5
+"""Of whom one after the other is left out, for an interval: fewer do not tell how people differ;
+as `fermentome.cohort.closeness.LEAST_PEOPLE`."""
 FOLDS, FOLDINGS = 5, 10
 """Folds of a cross-validation, and times that it is made anew. Of 347 simulated people with a
 correlation of 0.35, Q2 was 0.108 with a standard deviation of 0.004 over 40 ways to fold, and of
@@ -221,19 +225,39 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """95 % interval by drawing people: the middle of the correlations of `BOOTSTRAPS` draws.
 
-    People are drawn with replacement, all samples of a person together. Where a unit is a person
-    the values are ranked anew in every draw; within people the ranks stay. NaN if more than one
-    draw in twenty has no correlation.
+    For a frame whose units are people. They are drawn with replacement, and the values ranked
+    anew in every draw. NaN if more than one draw in twenty has no correlation.
     """
-    if frame.people is None:
-        products = _products_of_draws(column, target, frame.given, rng)
-    else:
-        products = _products_of_people(column, target, frame, rng)
-    found = partial_of_products(products)
+    found = partial_of_products(_products_of_draws(column, target, frame.given, rng))
     if np.isnan(found).mean() > 0.05:
         return math.nan, math.nan
     low, high = np.nanquantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
+
+
+def jackknife_interval(column: Numbers, target: Numbers, frame: Frame) -> tuple[float, float]:
+    """95 % interval within people, leaving out one after the other with all samples.
+
+    Of Fisher's transformation, with Student's t on the people less one (Efron and Stein 1981,
+    doi:10.1214/aos/1176345462); the ranks stay. In 250 draws each of 5 to 30 people it held the
+    truth in 93 to 97 %, where the percentiles of a bootstrap over people held it in 88 to 93 %;
+    with one person of 12 giving half of the samples, in 87 and 89 %. NaN for fewer than
+    `LEAST_PEOPLE`, or where somebody's leaving leaves no correlation.
+    """
+    own = _products_of_people(column, target, frame)
+    people = len(own)
+    if people < LEAST_PEOPLE:
+        return math.nan, math.nan
+    whole = own.sum(axis=0)
+    found = float(partial_of_products(whole[None])[0])
+    without = partial_of_products(whole - own)
+    if math.isnan(found) or np.isnan(without).any() or abs(found) >= 1 - TIE:
+        return math.nan, math.nan
+    values = np.arctanh(np.clip(without, -1 + TIE, 1 - TIE))
+    error = math.sqrt((people - 1) / people * float(((values - values.mean()) ** 2).sum()))
+    reach = float(student.ppf((1 + CONFIDENCE) / 2, people - 1)) * error
+    middle = math.atanh(found)
+    return math.tanh(middle - reach), math.tanh(middle + reach)
 
 
 def partial_of_products(products: Numbers) -> Numbers:
@@ -283,18 +307,15 @@ def _products_of_draws(
     return np.concatenate(parts)
 
 
-def _products_of_people(
-    column: Numbers, target: Numbers, frame: Frame, rng: np.random.Generator
-) -> Numbers:
-    """Products of draws of people: each person's own, as often as the person is drawn."""
+def _products_of_people(column: Numbers, target: Numbers, frame: Frame) -> Numbers:
+    """Products of the samples of each person."""
     assert frame.people is not None
     names, people = np.unique(frame.people, return_inverse=True)
     data = np.column_stack([column, target, _scaled(frame.given)])
     data = centred(data, people)
     own = np.zeros((names.size, data.shape[1], data.shape[1]))
     np.add.at(own, people, data[:, :, None] * data[:, None, :])
-    often = rng.multinomial(names.size, np.full(names.size, 1 / names.size), size=BOOTSTRAPS)
-    return np.asarray(np.tensordot(often.astype(np.float64), own, axes=1))
+    return own
 
 
 def _scaled(given: Numbers) -> Numbers:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -198,7 +199,7 @@ def _long_taxa(
     if "reads" in table.numbers:
         spread = grid.spread(table.numbers["reads"], filled=True)
         counts = at_rank(grid.features, spread.T, rank).values.T
-    return _taxa(table.source, grid.samples, values, counts, SHARES, account)
+    return _taxa(table.source, grid.samples, values, counts, account)
 
 
 def _taxon_keys(table: LongTable) -> Coded:
@@ -239,7 +240,8 @@ def _long_functions(path: AnyPath, name: str, account: Account) -> FeatureTable:
         )
         account.partly(
             name,
-            f"{table.source} holds no copies per genome; its values in {unit} are taken instead",
+            f"{Path(table.source).name} holds no copies per genome; its values in {unit} are taken"
+            " instead",
             None,
         )
     grid = place(table, identifier, value, rows)
@@ -297,10 +299,11 @@ def _wide_taxa(
     if kind == "other":
         account.partly(
             TAXA,
-            f"{table.source}: columns add up to neither 1, 100 nor whole numbers; closed to 1",
+            f"{Path(table.source).name}: columns add up to neither 1, 100 nor whole numbers;"
+            " closed to 1",
             len(names),
         )
-    return _taxa(table.source, names, ranked, counts, kind, account)
+    return _taxa(table.source, names, ranked, counts, account)
 
 
 def _scale(table: RankedTable) -> str:
@@ -322,16 +325,16 @@ def _scale(table: RankedTable) -> str:
 
 def _taxa(
     source: str, samples: tuple[str, ...], ranked: RankedTable, counts: Numbers | None,
-    kind: str, account: Account,
+    account: Account,
 ) -> tuple[FeatureTable, Mapping[str, float]]:  # fmt: skip
     """Taxa closed to 1 over what is known, and the unclassified share of each sample."""
-    amounts_ = ranked.values.T
-    known = np.nansum(amounts_, axis=1)
+    amounts = ranked.values.T
+    known = np.nansum(amounts, axis=1)
     whole = np.maximum(ranked.total + np.nan_to_num(ranked.rest), known)
-    unknown = np.isnan(amounts_).all(axis=1) if amounts_.shape[1] else np.ones(len(samples), bool)
+    unknown = np.isnan(amounts).all(axis=1) if amounts.shape[1] else np.ones(len(samples), bool)
     nothing = (known <= 0) & ~unknown
     with np.errstate(invalid="ignore", divide="ignore"):
-        closed = np.where(known[:, None] > 0, amounts_ / known[:, None], np.nan)
+        closed = np.where(known[:, None] > 0, amounts / known[:, None], np.nan)
         rest = np.where(whole > 0, 1 - known / whole, np.nan)
     # Without a taxon at the rank the whole sample is unclassified, if it holds anything.
     rest = np.where(unknown & (whole <= 0), np.nan, np.maximum(rest, 0.0))
@@ -392,7 +395,8 @@ def _wide_functions(
         with np.errstate(invalid="ignore", divide="ignore"):
             values = np.where(totals > 0, values / totals, np.nan)
         account.partly(
-            name, f"{table.source}: each sample is closed to 1 over the features of the table",
+            name,
+            f"{Path(table.source).name}: each sample is closed to 1 over the features of the table",
             len(samples),
         )  # fmt: skip
     return FeatureTable(
@@ -432,7 +436,7 @@ def _of_community(table: WideTable, account: Account) -> tuple[list[str], Number
     if count:
         account.partly(
             "functions by taxon",
-            f"{table.source}: {count} rows of single taxa are not features of their own;"
+            f"{Path(table.source).name}: {count} rows of single taxa are not features of their own;"
             f" {len(added)} features stood only by taxon and are added up",
             None,
         )

@@ -321,20 +321,21 @@ def _say(rows: Sequence[Row], account: Account) -> None:
     for event, own in sorted(by_event.items()):
         episodes = {(row["subject"], row["episode"]) for row in own}
         subjects = {subject for subject, _ in episodes}
-        lost = {
-            (row["subject"], row["episode"]): str(row["reason"])
-            for row in own
-            if row["returned"] == NOT_KNOWN
-        }
+        lost = Counter(
+            str(row["reason"]).replace("; ", ", ") for row in own if row["returned"] == NOT_KNOWN
+        )
         samples = sum(
             int(_float(first["samples_during"]) + _float(first["samples_after"]))
             for first in {(row["subject"], row["episode"]): row for row in own}.values()
         )
         if lost:
-            why = "; ".join(sorted(set(lost.values()))[:3])
+            reasons = sorted(lost.items(), key=lambda one: (-one[1], one[0]))
+            why = "; ".join(f"{number} times {reason}" for reason, number in reasons[:3])
             account.partly(
                 f"recovery after {event}",
-                f"in {len(lost)} of {len(episodes)} episodes not known for some measure: {why}",
+                f"of {len(own)} returns ({len(episodes)} episodes of"
+                f" {len({row['measure'] for row in own})} measures) {lost.total()} are not known:"
+                f" {why}",
                 samples, len(subjects),
             )  # fmt: skip
         else:

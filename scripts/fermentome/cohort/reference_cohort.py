@@ -323,12 +323,15 @@ def _people_of(
     contributions: Sequence[Contribution], chosen: Sequence[Sequence[str]]
 ) -> dict[str, tuple[int, list[str]]]:
     """Number of the run and samples of each person; a sample without person is one of its own."""
+    named = {level for part in contributions for level in part.metadata.column("subject").levels}
     people: dict[str, tuple[int, list[str]]] = {}
     for part, (contribution, samples) in enumerate(zip(contributions, chosen, strict=True)):
         metadata = contribution.metadata
         of_sample = dict(zip(metadata.samples, metadata.column("subject").values, strict=True))
         for sample in sorted(samples):
-            person = of_sample[sample] or sample
+            # A sample must not become a sample of the person of the same name.
+            alone = f"sample {sample}" if sample in named else sample
+            person = of_sample[sample] or alone
             first, own = people.setdefault(person, (part, []))
             if first != part:
                 raise CohortError(
@@ -346,13 +349,13 @@ def _say_people(
     people: Mapping[str, tuple[int, Sequence[str]]],
 ) -> None:
     samples = sum(len(own) for _, own in people.values())
+    chosen = {(part, sample) for part, own in people.values() for sample in own}
     without = sum(
-        value is None
-        for part in contributions
+        value is None and (number, sample) in chosen
+        for number, part in enumerate(contributions)
         for sample, value in zip(
             part.metadata.samples, part.metadata.column("subject").values, strict=True
         )
-        if sample in people
     )
     if without:
         reason = f"{without} samples have no subject and count as a person each"
@@ -720,7 +723,7 @@ def read_reference(folder: AnyPath) -> ReferenceCohort:
     except OSError as error:
         raise CohortError(
             f"{path}: cannot be read ({error.strerror}); expected the folder of a reference cohort,"
-            " which `fermentome cohort-reference` makes"
+            " which `fermentome cohort reference` makes"
         ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise CohortError(

@@ -10,6 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from fermentome.cohort.responses import RESPONSE_COLUMNS
 from fermentome.drawing import (
@@ -21,7 +22,7 @@ from fermentome.drawing import (
     STYLE,
     message_figure,
     save,
-    shorten,
+    shown_name,
 )
 from fermentome.tables import parse_number, read_table
 
@@ -29,10 +30,15 @@ AnyPath = str | os.PathLike[str]
 Row = Mapping[str, str]
 LOG2 = "log2 fold change"
 SHOWN_DIVERSITY = "diversity:shannon"
+FIRST = ("butyrate", "propionate", "acetate")
 MOST_CARRIERS = 6
 """Carriers of butyrate that are drawn, those of most people first."""
-LINE, GAP, WIDTH = 0.24, 0.85, 4.2
+LINE, GAP, WIDTH = 0.24, 0.85, 3.2
 """Inches: a measure, what lies between two events, and the panel of fold changes."""
+BESIDE, SLIM = 0.35, 1.45
+"""Inches: what lies between the panels, and the panel of diversity. With the names of the measures
+left of them they are as wide as a page."""
+WHOLE = WIDTH + BESIDE + SLIM
 LOOKS = {"during": (BLUE, "o", -0.16), "after": (ORANGE, "D", 0.16)}
 
 
@@ -63,23 +69,26 @@ def _figure(rows: Sequence[Row]) -> Figure:
     while len(heights) > 1 and sum(heights) + GAP * len(heights) > MOST_HEIGHT:
         heights.pop()
     whole = sum(heights) + GAP * (len(heights) - 1)
-    figure = Figure(figsize=(6.6, whole))
+    figure = Figure(figsize=(WHOLE, whole))
     top = whole
     for event, height in zip(events, heights, strict=False):
         own = [row for row in drawn if row["event"] == event]
         place = (top - height) / whole, height / whole
-        folds = figure.add_axes((0, place[0], WIDTH / 6.6, place[1]))
+        folds = figure.add_axes((0, place[0], WIDTH / WHOLE, place[1]))
         _draw(folds, own, [m for m in chosen[event] if m != SHOWN_DIVERSITY])
         folds.set_xlabel("log2 fold change from the own baseline")
         people = max(int(row["people"]) for row in own)
-        folds.set_title(f"{shorten(event, 40)}: {people} people", loc="left")
-        other = figure.add_axes(((WIDTH + 0.5) / 6.6, place[0], 1.9 / 6.6, place[1]))
+        others = max(int(row["other_people"]) for row in own)
+        beside = f", beside {others} without an event" if others else ""
+        folds.set_title(f"{shown_name(event, 40)}: {people} people{beside}", loc="left")
+        other = figure.add_axes(((WIDTH + BESIDE) / WHOLE, place[0], SLIM / WHOLE, place[1]))
         _draw(other, own, [m for m in chosen[event] if m == SHOWN_DIVERSITY], names=False)
         other.set_xlabel("difference, nats")
+        other.xaxis.set_major_locator(MaxNLocator(3))
         other.set_title("Shannon diversity", loc="left")
         top -= height + GAP
     left_out = len(events) - len(heights)
-    _explain(figure, whole, left_out)
+    _explain(figure, whole, left_out, all(_estimate(row)[3] for row in drawn))
     return figure
 
 
@@ -101,10 +110,16 @@ def _chosen(rows: Sequence[Row]) -> list[str]:
         (m for m in measures if m.startswith("carrier:butyrate|")), key=lambda m: (-known[m], m)
     )
     return [
-        *sorted(m for m in measures if m.startswith(("product:", "organisms:"))),
+        *sorted((m for m in measures if m.startswith(("product:", "organisms:"))), key=_rank),
         *carriers[:MOST_CARRIERS],
         *(m for m in measures if m == SHOWN_DIVERSITY),
     ]
+
+
+def _rank(measure: str) -> tuple[int, str]:
+    """Butyrate, propionate and acetate come before other products."""
+    name = measure.partition(":")[2]
+    return (FIRST.index(name) if name in FIRST else len(FIRST)), measure
 
 
 def _words(measure: str) -> tuple[str, bool]:
@@ -112,8 +127,8 @@ def _words(measure: str) -> tuple[str, bool]:
     kind, _, name = measure.partition(":")
     if kind == "carrier":
         product, _, genus = name.partition("|")
-        return f"{shorten(genus, 24)}: {product}", True
-    return f"{shorten(name, 24)}, by {'genes' if kind == 'product' else 'organisms'}", False
+        return f"{shown_name(genus, 24)}: {product}", True
+    return f"{shown_name(name, 24)}, by {'genes' if kind == 'product' else 'organisms'}", False
 
 
 def _draw(axes: Axes, rows: Sequence[Row], measures: Sequence[str], names: bool = True) -> None:
@@ -129,7 +144,7 @@ def _draw(axes: Axes, rows: Sequence[Row], measures: Sequence[str], names: bool 
                 value, place + aside, marker=shape, markersize=5.5, markeredgecolor=BLACK,
                 markeredgewidth=0.7, color=colour if net else "white", linestyle="", zorder=3,
             )  # fmt: skip
-    words = [_words(measure) for measure in measures]
+    words = [(text + _known(rows, m), italic) for m in measures for text, italic in [_words(m)]]
     axes.set_yticks(range(len(measures)), [text for text, _ in words] if names else [])
     for text, (_, is_organism) in zip(axes.get_yticklabels(), words, strict=False):
         text.set_fontstyle("italic" if is_organism else "normal")
@@ -137,7 +152,18 @@ def _draw(axes: Axes, rows: Sequence[Row], measures: Sequence[str], names: bool 
     axes.tick_params(axis="y", length=0)
 
 
-def _explain(figure: Figure, whole: float, left_out: int) -> None:
+def _known(rows: Sequence[Row], measure: str) -> str:
+    """Number of people behind the means of a measure, where it is not everybody."""
+    own = [row for row in rows if row["measure"] == measure]
+    known = sorted({int(row["people_known"]) for row in own})
+    if known == [max(int(row["people"]) for row in rows)]:
+        return ""
+    return f" (n = {'–'.join(map(str, (known[0], known[-1])[: len(known)]))})"
+
+
+def _explain(figure: Figure, whole: float, left_out: int, compared: bool) -> None:
+    """What the signs mean; hollow ones only where not all are compared with others."""
+
     def sign(phase: str, filled: bool, text: str) -> Line2D:
         colour, shape, _ = LOOKS[phase]
         return Line2D(
@@ -145,14 +171,15 @@ def _explain(figure: Figure, whole: float, left_out: int) -> None:
             color=colour if filled else "white", linestyle="", label=text,
         )  # fmt: skip
 
+    hollow = [] if compared else [sign("during", False, "hollow: nobody to compare with")]
     figure.legend(
         handles=[
             sign("during", True, "during"),
             sign("after", True, "after"),
-            sign("during", False, "hollow: nobody to compare with"),
+            *hollow,
             Line2D([], [], color=BLACK, linewidth=1.1, label="95 % interval over people"),
         ],
-        loc="upper left", bbox_to_anchor=(0, -0.52 / whole), ncols=4, frameon=False,
+        loc="upper left", bbox_to_anchor=(-0.28, -0.52 / whole), ncols=4, frameon=False,
         columnspacing=1.2, handletextpad=0.4, borderaxespad=0,
     )  # fmt: skip
     text = (
@@ -161,4 +188,4 @@ def _explain(figure: Figure, whole: float, left_out: int) -> None:
     )
     if left_out:
         text += f" {left_out} more events are in the table only."
-    figure.text(0, -0.86 / whole, text, ha="left", va="top", fontsize=6.5)
+    figure.text(-0.28, -0.86 / whole, text, ha="left", va="top", fontsize=6.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -231,7 +232,8 @@ def _complete(
             len(bare),
         )
     account.done("metadata", len(rows), _subjects(columns))
-    return Metadata(tuple(samples), columns, source)
+    # Its name alone: accounts say it, and they name no folder of anybody.
+    return Metadata(tuple(samples), columns, Path(source).name)
 
 
 def _subjects(columns: dict[str, Column]) -> int | None:

@@ -119,14 +119,25 @@ def inputs_of_run(files: Mapping[str, Any], tables: Sequence[str]) -> Inputs:
 def record_processing(
     config: Mapping[str, Any],
     names: Mapping[str, str],
-    catalogue: Mapping[str, AnyPath],
-    adapters: AnyPath,
-    phenotypes: AnyPath | None,
-    used: AnyPath,
+    catalogue: Sequence[str],
+    files: Mapping[str, Any],
     output: AnyPath,
 ) -> None:
-    """Write what the reads of a run go through, see `processing_of_run`."""
-    facts = processing_of_run(config, names, catalogue, adapters, phenotypes or None, used=used)
+    """Write what the reads of a run go through, see `processing_of_run`.
+
+    Parameters
+    ----------
+    config, names
+        See `processing_of_run`.
+    catalogue
+        Names of the files of the catalogue among `files`.
+    files
+        ``adapters``, ``used``, ``phenotypes``, which may be empty, and the catalogue.
+    """
+    facts = processing_of_run(
+        config, names, {name: files[name] for name in catalogue}, files["adapters"],
+        files.get("phenotypes") or None, used=files["used"],
+    )  # fmt: skip
     write_processing(facts, output)
 
 

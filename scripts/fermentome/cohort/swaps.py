@@ -38,7 +38,7 @@ exchanged or left out because of it.
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -49,9 +49,10 @@ from sklearn.linear_model import LogisticRegression
 from fermentome.cohort.data import TAXA, Account, Cohort, Numbers
 from fermentome.cohort.ordination import AITCHISON, distances
 from fermentome.cohort.settings import Settings
+from fermentome.cohort.text_tables import AnyPath
+from fermentome.cohort.visits import event_of
 from fermentome.tables import Cell, write_table
 
-AnyPath = str | os.PathLike[str]
 Places = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 METRIC = AITCHISON
@@ -335,7 +336,7 @@ def plant(
         The new labels, and the partner of each swapped sample.
     """
     names = list(subjects)
-    number = {name: names.count(name) for name in set(names)}
+    number = Counter(names)
     free = [i for i, name in enumerate(names) if number[name] > 2]
     order = [free[i] for i in generator.permutation(len(free))]
     planted: dict[int, int] = {}
@@ -382,11 +383,11 @@ def find_swaps(cohort: Cohort, settings: Settings, account: Account) -> list[dic
     square = every[np.ix_(seen, seen)]
     samples = [named[i] for i in seen]
     subjects = [subject_of[name] or "" for name in samples]
-    repeated = {name for name in set(subjects) if subjects.count(name) > 1}
-    if len(repeated) < 2:
+    repeated = sum(number > 1 for number in Counter(subjects).values())
+    if repeated < 2:
         account.left_out(
             item,
-            f"{len(repeated)} people with two samples or more: at least 2 are needed, named in"
+            f"{repeated} people with two samples or more: at least 2 are needed, named in"
             " the column subject",
             len(samples), len(set(subjects)),
         )  # fmt: skip
@@ -460,7 +461,7 @@ def rows_of(
     rows: list[dict[str, Cell]] = []
     for i, sample in enumerate(samples):
         verdict, other = flags.verdict[i], flags.partner[i]
-        event = metadata.column("event").values[i]
+        event = event_of(metadata.column("event").values[i])
         note = ""
         if verdict == NOT_CHECKED:
             note = "the only sample of this person that can be compared"

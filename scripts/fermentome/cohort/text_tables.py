@@ -10,7 +10,7 @@ import math
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -356,11 +356,3 @@ def _quoted_rows(
     if any(len(cells) != len(header) for _, cells in rows):
         return None
     return header, rows[1:]
-
-
-def by_lower(header: Sequence[str]) -> Mapping[str, int]:
-    """Place of each column by its name in lower case; the first where several differ in case."""
-    places: dict[str, int] = {}
-    for place, name in enumerate(header):
-        places.setdefault(name.lower(), place)
-    return places

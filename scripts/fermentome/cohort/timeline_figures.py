@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import math
 import os
-import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +30,7 @@ from matplotlib.patches import Patch
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from fermentome.cohort.diversity_figures import NAMES
 from fermentome.cohort.measures import LOG2
 from fermentome.cohort.people import BELOW, DOWN, NOT_CALLED, UP
 from fermentome.cohort.swaps import ELSEWHERE, PAIR
@@ -46,7 +46,7 @@ from fermentome.drawing import (
     looks_of,
     message_figure,
     save,
-    shorten,
+    shown_name,
 )
 from fermentome.tables import Cell, parse_number, read_table, write_table
 
@@ -245,28 +245,8 @@ def title_of(measure: str) -> tuple[str, str]:
     if kind == "organisms":
         return capital(name), "potential by organisms"
     if kind == "diversity":
-        return "Diversity", capital(name)
+        return "Diversity", capital(NAMES.get(name, name))
     return capital(name), kind
-
-
-@lru_cache(maxsize=1)
-def glyphs() -> frozenset[int]:
-    """Characters that the font of the figures has."""
-    family = STYLE["font.family"]
-    return frozenset(font_manager.get_font(font_manager.findfont(family)).get_charmap())
-
-
-def shown_name(text: str, width: int) -> str:
-    """Text of at most `width` characters that the font can show.
-
-    Names of people and events are free text. Marks of direction and the like are dropped, since
-    they would turn what stands beside them; what has no glyph becomes a question mark in a lozenge.
-
-    >>> shown_name("a\u202eb\U0001f9d1", 10)
-    'ab\ufffd'
-    """
-    plain = "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Cf"})
-    return shorten("".join(c if ord(c) in glyphs() else "\ufffd" for c in plain), width)
 
 
 @lru_cache(maxsize=4096)
@@ -311,9 +291,18 @@ def change_text(point: Point) -> str:
     if math.isnan(difference):
         return ""
     if point.row["scale"] == LOG2:
-        fold = 2 ** abs(difference)
-        return ("÷" if difference < 0 else "×") + (f"{fold:.2g}" if fold < 100 else f"{fold:.0f}")
+        return fold_text(difference)
     return f"{difference:+.2g}".replace("-", "−")
+
+
+def fold_text(difference: float) -> str:
+    """How many times more or less a difference in log2 is.
+
+    >>> fold_text(1.0), fold_text(-2.0)
+    ('×2', '÷4')
+    """
+    fold = 2 ** abs(difference)
+    return ("÷" if difference < 0 else "×") + (f"{fold:.2g}" if fold < 100 else f"{fold:.0f}")
 
 
 def time_text(value: float, person: Person) -> str:
@@ -340,9 +329,12 @@ def readout(measure: str, points: Sequence[Point], person: Person) -> list[tuple
         lines.append((f"beyond noise in {len(called)} of {len(later)} samples", False))
     elif callable_:
         lines.append((f"no change called (n = {len(later)})", False))
-        outside = sum(p.outside for p in callable_)
+        outside = sum(p.outside and not p.hidden for p in callable_)
         if outside:
             lines.append((f"{outside} outside the band, may be chance", False))
+        unseen = sum(p.hidden for p in later)
+        if unseen:
+            lines.append((f"not detected in {unseen}", False))
     else:
         note = next((p.row["note"] for p in later if p.row["note"]), "")
         lines.append(("changes cannot be called", False))
@@ -682,8 +674,7 @@ def person_figure(person: Person, metric: str = "braycurtis") -> Figure:
     """Timeline of one person."""
     measures = chosen_measures(person)
     product, carriers = chosen_carriers(person)
-    timed = any(points for points in person.points.values())
-    if not timed or not (measures or carriers):
+    if not has_values(person):
         return message_figure(
             f"{shown_name(person.name, 40)}: no value with a known time; nothing to draw"
         )
@@ -720,6 +711,11 @@ def person_figure(person: Person, metric: str = "braycurtis") -> Figure:
     heading(figure, person)
     footing(figure, person, measures, carriers)
     return figure
+
+
+def has_values(person: Person) -> bool:
+    """Whether a value of a person can be put on an axis of time."""
+    return bool(chosen_measures(person) or chosen_carriers(person)[1])
 
 
 def frame(heights: Sequence[float], with_strip: bool) -> tuple[Figure, list[Axes], Axes | None]:
@@ -940,18 +936,23 @@ def plot_timelines(
     folder
         For ``person_001.png`` and ``.svg``, numbered in the order of the names.
     index
-        Table of `TIMELINE_COLUMNS`: which figure is whose.
+        Table of `TIMELINE_COLUMNS`: which figure is whose. Who has no value with a known time has
+        no figure, and no name of one.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Cell]] = []
-    for number, person in enumerate(people_of(tables), start=1):
-        stem = FILE.format(number)
-        with mpl.rc_context(STYLE):
-            save(person_figure(person), [folder / f"{stem}.png", folder / f"{stem}.svg"])
+    number = 0
+    for person in people_of(tables):
+        stem = None
+        if has_values(person):
+            number += 1
+            stem = FILE.format(number)
+            with mpl.rc_context(STYLE):
+                save(person_figure(person), [folder / f"{stem}.png", folder / f"{stem}.svg"])
         points = max(person.points.values(), key=len, default=())
         rows.append({
-            "file": f"{stem}.png",
+            "file": None if stem is None else f"{stem}.png",
             "subject": person.name,
             "samples": sum(int(point.row["samples"]) for point in points),
             "timepoints": len(points),
@@ -967,8 +968,10 @@ def plot_timelines(
 
 # --- all people ----------------------------------------------------------------------------------
 
-CELL, ROW = 0.3, 0.17
-"""Inches."""
+CELL, ROW, COUNT = 0.3, 0.17, 0.13
+"""Inches: width and height of a sign, height of a line of numbers."""
+MOST_EVENTS_COUNTED = 5
+"""Events whose people are counted by themselves."""
 LATEST = "latest"
 PHASE_WORDS = {DURING: "during", AFTER: "after", LATEST: "latest"}
 """Means of the samples during and after an event, and the latest sample, which people without an
@@ -982,19 +985,25 @@ class Cells:
     Attributes
     ----------
     people
-        Sorted by name.
+        Those of one event below each other, each sorted by name.
+    events
+        Of each person, all in one text; empty without an event.
     columns
         Measure and phase.
     rows
         By person and column: the episode that moved most.
     left_out
         Number of people for whom there is no room.
+    alone
+        Number of people without a sample beside their baseline, or without a baseline.
     """
 
     people: Sequence[str]
+    events: Mapping[str, str]
     columns: Sequence[tuple[str, str]]
     rows: Mapping[tuple[str, str, str], Row]
     left_out: int
+    alone: int
 
 
 def latest_of(people: Sequence[Row]) -> list[Row]:
@@ -1012,6 +1021,7 @@ def latest_of(people: Sequence[Row]) -> list[Row]:
 def cells_of(phases: Sequence[Row], people: Sequence[Row]) -> Cells:
     """Arrange the changes. With too many people, those with most of them are shown."""
     rows = [*phases, *latest_of(people)]
+    everything = [*phases, *people]
     measures = [m for m in FIRST if any(row["measure"] == m for row in rows)]
     kind = (
         "product:" if any(row["measure"].startswith("product:") for row in rows) else "organisms:"
@@ -1033,8 +1043,17 @@ def cells_of(phases: Sequence[Row], people: Sequence[Row]) -> Cells:
     for (person, _, _), row in chosen.items():
         called[person] += row["change"] in {UP, DOWN}
     order = sorted(called, key=lambda person: (-called[person], person))
-    kept = sorted(order[:MOST_PEOPLE_SHOWN])
-    return Cells(kept, columns, chosen, len(order) - len(kept))
+    names: dict[str, set[str]] = defaultdict(set)
+    for row in phases:
+        names[row["subject"]].add(row["event"])
+    events = {person: ", ".join(sorted(names[person])) for person in called}
+    kept = sorted(
+        order[:MOST_PEOPLE_SHOWN], key=lambda person: (not events[person], events[person], person)
+    )
+    everybody = {row["subject"] for row in everything if row["subject"] != "NA"}
+    return Cells(
+        kept, events, columns, chosen, len(order) - len(kept), len(everybody - set(called))
+    )
 
 
 def importance(row: Row) -> tuple[bool, float]:
@@ -1047,7 +1066,9 @@ def overview_figure(phases: Sequence[Row], people: Sequence[Row]) -> Figure:
     """All people: which measures moved beyond noise, during and after, and at last."""
     cells = cells_of(phases, people)
     if not cells.people or not cells.columns:
-        return message_figure("No person has a sample beside a baseline: no change to show")
+        return message_figure(
+            "No change to show: nobody has a baseline and a later sample at known times"
+        )
     width, height = CELL * len(cells.columns), ROW * len(cells.people)
     figure = Figure(figsize=(width, height))
     axes = figure.add_axes((0, 0, 1, 1))
@@ -1073,8 +1094,9 @@ def overview_figure(phases: Sequence[Row], people: Sequence[Row]) -> Figure:
     for spine in axes.spines.values():
         spine.set_visible(False)
     head_columns(axes, cells)
-    count_columns(axes, cells)
-    overview_legend(figure, cells)
+    name_events(axes, cells)
+    lines = count_columns(axes, cells)
+    overview_legend(figure, cells, lines * COUNT)
     return figure
 
 
@@ -1122,25 +1144,75 @@ def head_columns(axes: Axes, cells: Cells) -> None:
         start = x
 
 
-def count_columns(axes: Axes, cells: Cells) -> None:
-    """Number of people who fell and rose, below each column, of all that could be called."""
+def name_events(axes: Axes, cells: Cells) -> None:
+    """Events of the people, right of them, and lines between people of different ones."""
+    edge = len(cells.columns) - 0.5
+    start = 0
+    for y in range(1, len(cells.people) + 1):
+        event = cells.events[cells.people[start]]
+        if y < len(cells.people) and cells.events[cells.people[y]] == event:
+            continue
+        if any(cells.events.values()):
+            text = fitted(event, 1.5, SMALL) if event else "no event"
+            axes.text(edge + 0.3, (start + y - 1) / 2, text, ha="left", va="center",
+                      fontsize=SMALL)  # fmt: skip
+            axes.plot([edge + 0.15] * 2, [start - 0.35, y - 0.65], color=BLACK, linewidth=0.8,
+                      clip_on=False)  # fmt: skip
+        if y < len(cells.people):
+            axes.axhline(y - 0.5, color=GREY, linewidth=0.6, zorder=1)
+        start = y
+
+
+def count_columns(axes: Axes, cells: Cells) -> int:
+    """Number of people who fell and rose, below each column, of all that could be called.
+
+    People of each event by themselves, since events may move them to different sides.
+
+    Returns
+    -------
+    int
+        Number of lines written.
+    """
     bottom = len(cells.people) - 0.5
-    people = {person for person, _, _ in cells.rows}
-    for x, (measure, phase) in enumerate(cells.columns):
+    events = sorted(set(cells.events.values()), key=lambda event: (not event, event))
+    apart = 1 < len(events) <= MOST_EVENTS_COUNTED
+    line = 0
+    for event in events if apart else [""]:
+        people = {
+            person for person, _, _ in cells.rows if not apart or cells.events[person] == event
+        }
+        words = ["▼ fell", "▲ rose", "could be called"]
+        if apart:
+            words[0] = f"{fitted(event, 1.2, SMALL) if event else 'no event'}: ▼ fell"
+        for text, counts in zip(words, counts_of(people, cells), strict=True):
+            y = bottom + (0.5 + line) * COUNT / ROW + 0.02 / ROW
+            axes.text(-0.6, y, text, ha="right", va="center", fontsize=SMALL)
+            for x, count in enumerate(counts):
+                axes.text(x, y, count, ha="center", va="center", fontsize=SMALL,
+                          fontweight="normal" if text == words[-1] else "bold")  # fmt: skip
+            line += 1
+        if apart:
+            axes.plot([-0.5, len(cells.columns) - 0.5], [y + 0.55 * COUNT / ROW] * 2,
+                      color=LIGHT_GREY, linewidth=0.6, clip_on=False)  # fmt: skip
+    return line
+
+
+def counts_of(people: Collection[str], cells: Cells) -> list[list[str]]:
+    """Numbers of people who fell, rose, and could be called, by column; empty where is nobody."""
+    counts: list[list[str]] = [[], [], []]
+    for measure, phase in cells.columns:
         own = [cells.rows[p, measure, phase] for p in people if (p, measure, phase) in cells.rows]
         down = sum(row["change"] == DOWN for row in own)
         up = sum(row["change"] == UP for row in own)
-        able = sum(row["change"] != NOT_CALLED for row in own)
-        for line, text in enumerate((str(down), str(up), str(able))):
-            axes.text(x, bottom + (0.09 + 0.13 * line) / ROW, text, ha="center", va="center",
-                      fontsize=SMALL, fontweight="bold" if line < 2 else "normal")  # fmt: skip
-    for line, text in enumerate(("▼ fell", "▲ rose", "could be called")):
-        axes.text(-0.6, bottom + (0.09 + 0.13 * line) / ROW, text, ha="right", va="center",
-                  fontsize=SMALL)  # fmt: skip
+        # Of what was detected neither before nor then, no difference is known.
+        able = sum(row["change"] != NOT_CALLED and row["difference"] != "NA" for row in own)
+        for column, number in zip(counts, (down, up, able), strict=True):
+            column.append(str(number) if own else "")
+    return counts
 
 
-def overview_legend(figure: Figure, cells: Cells) -> None:
-    """Signs, and who is not shown."""
+def overview_legend(figure: Figure, cells: Cells, below: float) -> None:
+    """Signs, and who is not shown, `below` inches under the panel."""
     handles = [
         sign("v", BLUE, "fell beyond noise"),
         sign("^", ORANGE, "rose beyond noise"),
@@ -1153,17 +1225,45 @@ def overview_legend(figure: Figure, cells: Cells) -> None:
     ]  # fmt: skip
     total, width = figure.get_figheight(), figure.get_figwidth()
     figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(-1.2 / width, -0.48 / total), ncols=3,
-        frameon=False, fontsize=SMALL, columnspacing=1.2, handletextpad=0.4, borderaxespad=0,
+        handles=handles, loc="upper left", ncols=3,
+        bbox_to_anchor=(-1.2 / width, -(below + 0.12) / total), frameon=False, fontsize=SMALL,
+        columnspacing=1.2, handletextpad=0.4, borderaxespad=0,
     )  # fmt: skip
     notes = [
         "Means of the phases, and the latest sample, against the own baseline.",
-        "Larger signs: larger changes of that measure.",
+        "Larger signs: larger changes of that measure" + largest_text(cells) + ".",
     ]
+    if {phase for _, phase in cells.columns} > {LATEST} and not all(cells.events.values()):
+        notes.append("People without an event have a latest sample only.")
     if cells.left_out:
         notes.append(f"Not shown: {cells.left_out} people with fewer changes; they are counted.")
-    figure.text(-1.2 / width, -0.84 / total, "\n".join(wrapped(notes, 84)), fontsize=SMALL,
-                va="top", linespacing=1.3)  # fmt: skip
+    if cells.alone:
+        noun = "person" if cells.alone == 1 else "people"
+        notes.append(
+            f"Neither shown nor counted: {cells.alone} {noun} without a later sample of known time."
+        )
+    figure.text(
+        -1.2 / width, -(below + 0.48) / total, "\n".join(wrapped(notes, 84)), fontsize=SMALL,
+        va="top", linespacing=1.3,
+    )  # fmt: skip
+
+
+def largest_text(cells: Cells) -> str:
+    """The largest called change of each measure, in words."""
+    parts = []
+    for measure, largest in sorted(largest_differences(cells).items()):
+        row = next(
+            row for (_, name, _), row in sorted(cells.rows.items())
+            if name == measure and row["change"] in {UP, DOWN}
+            and abs(parse_number(row["difference"])) == largest
+        )  # fmt: skip
+        fold = row["difference_unit"] == "log2 fold change"
+        difference = parse_number(row["difference"])
+        size = fold_text(difference) if fold else f"{difference:+.2g}".replace("-", "−")
+        kind, name = title_of(measure)
+        unit = "" if fold else f" {row['difference_unit']}"
+        parts.append(f"{name if kind == 'Diversity' else kind.lower()} {size}{unit}")
+    return f", up to {', '.join(parts)}" if parts else ""
 
 
 def plot_people(tables: Mapping[str, AnyPath], outputs: Sequence[AnyPath]) -> None:

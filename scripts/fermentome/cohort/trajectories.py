@@ -22,7 +22,6 @@ Distance to the reference
 from __future__ import annotations
 
 import math
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,10 +33,10 @@ from fermentome.cohort.data import TAXA, Account, Cohort, Metadata, Numbers
 from fermentome.cohort.multiple_testing import adjust
 from fermentome.cohort.ordination import AITCHISON, BRAYCURTIS, distances
 from fermentome.cohort.settings import Settings
+from fermentome.cohort.text_tables import AnyPath
 from fermentome.cohort.visits import BASELINE, UNPHASED, Visit, Visits
 from fermentome.tables import Cell, write_table
 
-AnyPath = str | os.PathLike[str]
 METRICS = (BRAYCURTIS, AITCHISON)
 OWN, COHORT, NONE = "own", "cohort", "none"
 LEAST_OWN = 3

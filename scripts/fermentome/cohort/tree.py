@@ -69,7 +69,7 @@ def path_of(lineage: str) -> Path:
     return tuple(path)
 
 
-def lineage_tree(features: Sequence[str], lineages: Sequence[str | None]) -> LineageTree:
+def lineage_tree(lineages: Sequence[str | None]) -> LineageTree:
     """The tree of features with these lineages; a feature without one is not in it."""
     paths = [path_of(lineage or "") for lineage in lineages]
     placed = [number for number, path in enumerate(paths) if path]
@@ -95,7 +95,7 @@ def lineage_tree(features: Sequence[str], lineages: Sequence[str | None]) -> Lin
 
 def tree_of(table: FeatureTable) -> LineageTree:
     """The tree of a table of taxa."""
-    return lineage_tree(table.features, [table.lineages.get(name) for name in table.features])
+    return lineage_tree([table.lineages.get(name) for name in table.features])
 
 
 def whole_parts(shares: Numbers) -> npt.NDArray[np.int64]:

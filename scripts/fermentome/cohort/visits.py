@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from fermentome.cohort.data import Account, Metadata
-from fermentome.cohort.settings import Settings
+from fermentome.cohort.settings import Settings, is_baseline
 from fermentome.cohort.timepoints import Timeline
 from fermentome.errors import CohortError
 
@@ -176,21 +176,6 @@ def _visits_of_person(
                                          v.samples))  # fmt: skip
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _is_named(timepoint: str | None, baseline: str) -> bool:
-    if timepoint is None:
-        return False
-    return timepoint.strip().lower() == baseline.strip().lower() or _number(timepoint) == _number(
-        baseline
-    )
-
-
 def with_episodes(visits: Sequence[Visit]) -> list[Visit]:
     """Visits of one person with the number of the event that is on or was the last to end.
 
@@ -218,7 +203,7 @@ def with_episodes(visits: Sequence[Visit]) -> list[Visit]:
 def _baseline_places(visits: Sequence[Visit], baseline: str | None) -> tuple[list[int], str]:
     """Which visits are the baseline of a person, and why there is none."""
     if baseline is not None:
-        places = [i for i, visit in enumerate(visits) if _is_named(visit.timepoint, baseline)]
+        places = [i for i, visit in enumerate(visits) if is_baseline(visit.timepoint, baseline)]
         return places, "" if places else f"no sample at the baseline timepoint {baseline}"
     timed = [i for i, visit in enumerate(visits) if not math.isnan(visit.days)]
     if not timed:
@@ -393,9 +378,10 @@ def _say(
             if settings.baseline is not None and len(subjects) == len(people):
                 words = sorted({v.timepoint for v in visits if v.timepoint is not None})
                 seen = f"; timepoints are {named(words)}" if words else "; none is given"
+            whose = named(subjects) if len(subjects) < len(people) else "anybody"
             account.partly(
                 "baselines",
-                f"{why}{seen}: no baseline for {named(subjects)}, so no change is called",
+                f"{why}{seen}: no baseline for {whose}, so no change is called",
                 sum(len(v.samples) for s in subjects for v in people[s]), len(subjects),
             )  # fmt: skip
     if loose:

@@ -167,10 +167,7 @@ def _turned(table: WideTable) -> WideTable:
 def sample_names(table: WideTable) -> tuple[str, ...]:
     """Samples without what HUMAnN and MetaPhlAn add to their names.
 
-    Raises
-    ------
-    CohortError
-        If two samples are alike without it.
+    Names stay as they are unless all of them end alike and are still different without the end.
     """
     for suffix in _SAMPLE_SUFFIXES:
         if all(name.endswith(suffix) and name != suffix for name in table.columns):
