@@ -532,9 +532,11 @@ def test_a_column_without_a_value_has_no_numbers(tmp_path):
     assert cohort.metadata.column("x").missing == 2
 
 
-def test_a_formula_in_the_metadata_is_refused_with_its_place(tmp_path):
-    with pytest.raises(CohortError, match=r"metadata\.tsv, line 3: column 'x' holds the formula"):
-        load(tmp_path, SIMPLE, [["sample", "x"], ["a", 1], ["b", "=B1*2"]])
+def test_a_formula_in_the_metadata_is_no_value_and_is_said_with_its_place(tmp_path):
+    cohort, account = load(tmp_path, SIMPLE, [["sample", "x"], ["a", 1], ["b", "=B1*2"]])
+    assert cohort.metadata.column("x").values == ("1", None)
+    assert "1 cells hold a formula" in said(account)
+    assert "line 3, column 'x'" in said(account)
 
 
 def test_samples_that_stand_twice_alike_are_kept_once_and_unlike_refused(tmp_path):

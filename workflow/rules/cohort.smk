@@ -14,17 +14,18 @@ Outputs
 # What these rules import besides. An edit of it runs no other job again.
 COHORT_LIBRARY = LIBRARY + [
     workflow.source_path(f"../../scripts/fermentome/{module}.py") for module in """
-    cohort/carriers cohort/closeness cohort/contrasts cohort/data cohort/design cohort/diversity
-    cohort/diversity_figures cohort/diversity_tables cohort/effect_figures cohort/effects
-    cohort/long_tables cohort/measures cohort/metabolite_figures cohort/metabolite_sheet
-    cohort/metabolite_units cohort/metabolites cohort/mixed cohort/model cohort/model_card
-    cohort/model_evaluation cohort/model_figures cohort/model_folds cohort/model_importance
-    cohort/model_inputs cohort/model_learner cohort/model_report cohort/model_scores
-    cohort/multiple_testing cohort/noise cohort/ordination cohort/people cohort/percentile_figures
-    cohort/percentiles cohort/permanova cohort/processing cohort/rank_association cohort/ranks
-    cohort/reading cohort/recovery cohort/reference_cohort cohort/response_figures cohort/responses
-    cohort/sample_metadata cohort/stages cohort/swaps cohort/text_tables cohort/timeline_figures
-    cohort/timepoints cohort/trajectories cohort/tree cohort/visits cohort/wide_tables defaults
+    cohort/__init__ cohort/carriers cohort/closeness cohort/contrasts cohort/data cohort/design
+    cohort/diversity cohort/diversity_figures cohort/diversity_tables cohort/effect_figures
+    cohort/effects cohort/long_tables cohort/measures cohort/metabolite_figures
+    cohort/metabolite_sheet cohort/metabolite_units cohort/metabolites cohort/mixed cohort/model
+    cohort/model_card cohort/model_evaluation cohort/model_figures cohort/model_folds
+    cohort/model_importance cohort/model_inputs cohort/model_learner cohort/model_report
+    cohort/model_scores cohort/multiple_testing cohort/noise cohort/ordination cohort/people
+    cohort/percentile_figures cohort/percentiles cohort/permanova cohort/processing
+    cohort/rank_association cohort/ranks cohort/reading cohort/recovery cohort/reference_cohort
+    cohort/response_figures cohort/responses cohort/sample_metadata cohort/settings cohort/stages
+    cohort/swaps cohort/text_tables cohort/timeline_figures cohort/timepoints cohort/trajectories
+    cohort/tree cohort/visits cohort/wide_tables defaults
     """.split()
 ]
 # What the library reads beside itself. Snakemake runs scripts from a copy of their folder, in

@@ -11,10 +11,10 @@ from snakemake.utils import validate
 # to one re-runs the rule, and a module deployment fetches them next to the script.
 LIBRARY = [
     workflow.source_path(f"../../scripts/fermentome/{module}.py") for module in """
-    __init__ assign batches catalogue cohort/__init__ cohort/plan cohort/settings configuration
-    databases/__init__ databases/manifest databases/slots databases/store drawing errors estimate
-    evidence figures flow genes genomes host ingest joining kraken2 lineage logs normalise
-    organisms profiling quantify reference samples scoring tables taxonomy unserved unserved_figure
+    __init__ assign batches catalogue cohort/plan configuration databases/__init__
+    databases/manifest databases/slots databases/store drawing errors estimate evidence figures
+    flow genes genomes host ingest joining kraken2 lineage logs normalise organisms profiling
+    quantify reference samples scoring tables taxonomy unserved unserved_figure
     """.split()
 ]
 

@@ -12,9 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from fermentome.cohort.settings import is_baseline
-
-__all__ = ["foresee"]
+__all__ = ["foresee", "is_baseline"]
 
 Attributes = Mapping[str, Mapping[str, str]]
 
@@ -78,6 +76,24 @@ def foresee(
             f"cohort.baseline, {baseline}: no sample has this timepoint, so nobody has a baseline."
         )
     return lines
+
+
+def is_baseline(timepoint: str | None, baseline: str) -> bool:
+    """Whether a timepoint is the one that is named as the baseline.
+
+    Case, blanks around it and the way in which a number is written do not count.
+
+    >>> is_baseline("Baseline ", "baseline"), is_baseline("0.0", "0"), is_baseline("V1", "1")
+    (True, True, False)
+    """
+    if timepoint is None:
+        return False
+    if timepoint.strip().lower() == baseline.strip().lower():
+        return True
+    try:
+        return float(timepoint) == float(baseline)
+    except ValueError:
+        return False
 
 
 def _levels(cohort: Mapping[str, Any]) -> list[tuple[str, str]]:

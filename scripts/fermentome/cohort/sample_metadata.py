@@ -42,6 +42,7 @@ class Sheet:
     source: str
     header: tuple[str, ...]
     rows: tuple[tuple[int, tuple[str, ...]], ...]
+    formulas: tuple[str, ...] = ()
 
     def possible_samples(self) -> frozenset[str]:
         """Names that may be of samples: the header, the first and the so-called columns."""
@@ -56,25 +57,29 @@ def read_sheet(path: AnyPath) -> Sheet:
     Raises
     ------
     CohortError
-        If it is no table, or a cell holds a formula.
+        If it is no table.
+
+    Notes
+    -----
+    A formula, as `=B1*2`, is no value: its cell is missing, and `read_metadata` says so.
     """
     header, rows = read_cells(path)
     source = str(path)
     kept = []
+    formulas: list[str] = []
     for number, cells in rows:
         stripped = tuple(" ".join(cell.split("\t")).strip() for cell in cells)
-        for name, cell in zip(header, stripped, strict=True):
-            if cell.startswith("="):
-                raise fail(
-                    source, number,
-                    f"column {shown(name)} holds the formula {shown(cell)}; expected its value;"
-                    " copy the sheet and paste it as values before it is saved as text",
-                )  # fmt: skip
-        if any(stripped):
-            kept.append((number, stripped))
+        formulas += [
+            f"line {number}, column {shown(name)}"
+            for name, cell in zip(header, stripped, strict=True)
+            if cell.startswith("=")
+        ]
+        values = tuple("" if cell.startswith("=") else cell for cell in stripped)
+        if any(values):
+            kept.append((number, values))
     if not kept:
         raise CohortError(f"{source}: a header without rows; expected one row per sample")
-    return Sheet(source, tuple(header), tuple(kept))
+    return Sheet(source, tuple(header), tuple(kept), tuple(formulas))
 
 
 def read_metadata(sheet: Sheet, samples: Sequence[str], account: Account) -> Metadata:
@@ -93,6 +98,14 @@ def read_metadata(sheet: Sheet, samples: Sequence[str], account: Account) -> Met
     CohortError
         If no sample is found, or one or a column stands twice and the two differ.
     """
+    if sheet.formulas:
+        account.partly(
+            "metadata",
+            f"{Path(sheet.source).name}: {len(sheet.formulas)} cells hold a formula and count as"
+            f" missing, the first at {sheet.formulas[0]}; copy the sheet and paste it as values"
+            " before it is saved as text",
+            len(samples),
+        )
     wanted = set(samples)
     place, found = _sample_column(sheet, wanted)
     across = sum(name in wanted for name in set(sheet.header))

@@ -89,24 +89,6 @@ class ModelSettings:
     reject: float = 0.2
 
 
-def is_baseline(timepoint: str | None, baseline: str) -> bool:
-    """Whether a timepoint is the one that is named as the baseline.
-
-    Case, blanks around it and the way in which a number is written do not count.
-
-    >>> is_baseline("Baseline ", "baseline"), is_baseline("0.0", "0"), is_baseline("V1", "1")
-    (True, True, False)
-    """
-    if timepoint is None:
-        return False
-    if timepoint.strip().lower() == baseline.strip().lower():
-        return True
-    try:
-        return float(timepoint) == float(baseline)
-    except ValueError:
-        return False
-
-
 def settings_of(section: Mapping[str, Any]) -> Settings:
     """Settings from the section ``cohort`` of a configuration with its defaults.
 

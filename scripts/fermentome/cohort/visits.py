@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from fermentome.cohort.data import Account, Metadata
-from fermentome.cohort.settings import Settings, is_baseline
+from fermentome.cohort.plan import is_baseline
+from fermentome.cohort.settings import Settings
 from fermentome.cohort.timepoints import Timeline
 from fermentome.errors import CohortError
 
