@@ -100,9 +100,9 @@ localrules:
 rule record_processing:
     """Record what the reads of this run go through, for comparison with other runs."""
     input:
+        **CATALOGUE,
         adapters=config["trim"]["adapters"]
         or workflow.source_path("../resources/adapters.fasta"),
-        **CATALOGUE,
         phenotypes=PHENOTYPES,
         used="results/databases/used.tsv",
         resources=COHORT_RESOURCES,
