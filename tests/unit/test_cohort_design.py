@@ -193,6 +193,14 @@ def test_samples_without_a_subject_are_people_of_their_own() -> None:
     assert "no column 'subject'" in reason(account, "subject", PARTLY)
 
 
+def test_a_reference_level_that_nobody_named_is_said() -> None:
+    _, account = built(sheet(12, group=TWELVE))
+    said = reason(account, "group, reference level", PARTLY)
+    assert "compared with 'a', the first by name" in said
+    _, named = built(sheet(12, group=TWELVE), reference_levels={"group": "b"})
+    assert all("first by name" not in entry.reason for entry in named.entries)
+
+
 def test_the_subject_is_no_group_and_a_column_declared_twice_is_used_once() -> None:
     metadata = sheet(12, group=TWELVE, subject=[f"p{n}" for n in range(12)])
     design, account = built(metadata, groups=("subject", "group"), covariates=("group",))

@@ -197,6 +197,13 @@ def _wanted(metadata: Metadata, settings: Settings, account: Account) -> list[_P
                 account.left_out(name, part)
             else:
                 parts.append(part)
+                if part.reference is not None and name not in settings.reference_levels:
+                    account.partly(
+                        f"{name}, reference level",
+                        f"levels are compared with {part.reference!r}, the first by name;"
+                        f" reference_levels names another one, as {name}=LEVEL",
+                        None,
+                    )
     return parts
 
 
