@@ -17,6 +17,7 @@ __all__ = [
     "EvidenceError",
     "FermentomeError",
     "LineageError",
+    "LiteratureError",
     "ManifestError",
     "ReadsError",
     "ReferenceFolderError",
@@ -80,6 +81,10 @@ class TableError(FermentomeError):
 
 class LineageError(FermentomeError):
     """A lineage cannot be read, or a genome has none."""
+
+
+class LiteratureError(FermentomeError):
+    """A table of literature breaks its schema or its own rules."""
 
 
 class RunFailedError(FermentomeError):

@@ -721,6 +721,15 @@ def run(*arguments: str) -> int:
     return command_lint.run(parser.parse_args(arguments))
 
 
+def test_command_looks_at_the_tables_of_literature_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run() == 0
+    monkeypatch.setattr(command_lint, "check_caution", lambda _: ["Somebody: unknown limit x"])
+    assert run() == 1
+    assert "error: caution_organisms.yaml: Somebody: unknown limit x" in capsys.readouterr().out
+
+
 def test_command_passes_a_catalogue_with_warnings_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
