@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from fermentome.cohort.data import FAMILIES, PATHWAYS, PRODUCTS, TAXA, Account, Entry
+from fermentome.cohort.data import DONE, FAMILIES, PATHWAYS, PRODUCTS, TAXA, Account, Entry
 from fermentome.cohort.diversity_tables import TABLES as DIVERSITY_TABLES
 from fermentome.cohort.model_report import MODEL_OUTPUTS
 from fermentome.cohort.percentile_figures import plot_percentiles
@@ -418,6 +418,8 @@ def make_reference(arguments: argparse.Namespace) -> int:
             strata=dict(_stratum(text) for text in arguments.stratum),
         )  # fmt: skip
     for row in account.rows():
+        if row["status"] == DONE:
+            continue
         print(f"{row['item']}: {row['status']} {row['reason']}".rstrip(), file=sys.stderr)
     print(f"{made.label}: {made.people} people, id {made.id}")
     return 0

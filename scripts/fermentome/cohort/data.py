@@ -177,6 +177,15 @@ class Metadata:
             return self.columns[name]
         return Column(name, (None,) * len(self.samples), None)
 
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Who gave each sample; a sample without a subject is a person of its own."""
+        # The words keep a sample's name apart from a subject of the same name.
+        return tuple(
+            f"sample {sample}" if subject is None else f"subject {subject}"
+            for sample, subject in zip(self.samples, self.column(SUBJECT).values, strict=True)
+        )
+
     def of(self, name: str, sample: str) -> str | None:
         """Cell of a sample."""
         return self.column(name).values[self.samples.index(sample)]

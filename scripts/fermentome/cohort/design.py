@@ -138,11 +138,7 @@ def _subjects(metadata: Metadata, account: Account) -> tuple[str, ...]:
             f"{missing} samples without a subject: each is taken for a person of its own",
             missing,
         )
-    # The prefix keeps a sample's name apart from a subject of the same name.
-    return tuple(
-        f"sample {sample}" if value is None else f"subject {value}"
-        for sample, value in zip(metadata.samples, values, strict=True)
-    )
+    return metadata.people
 
 
 def _mostly_numbers(column: Column) -> str | None:

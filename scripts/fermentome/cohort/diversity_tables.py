@@ -114,14 +114,7 @@ def subjects_of(metadata: Metadata) -> tuple[str, ...] | None:
 
     Among samples with subjects one without is a person of its own, as in the other analyses.
     """
-    values = metadata.column(SUBJECT).values
-    if all(value is None for value in values):
-        return None
-    # The prefix keeps a sample's name apart from a subject of the same name.
-    return tuple(
-        f"sample {sample}" if value is None else f"subject {value}"
-        for sample, value in zip(metadata.samples, values, strict=True)
-    )
+    return metadata.people if metadata.column(SUBJECT).levels else None
 
 
 @dataclass(frozen=True, slots=True)
