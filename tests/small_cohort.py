@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from snakemake_runs import ROOT
 
+from fermentome.cohort.data import Column, Metadata
 from fermentome.tables import read_table, write_table
 
 FEATURES = ("taxa", "families", "pathways", "products")
@@ -74,3 +75,18 @@ def reasons(path: Path, analysis: str | None = None) -> str:
         for row in read_table(path)
         if row["status"] != "done" and analysis in (None, row["analysis"])
     )
+
+
+def column(name: str, values: Sequence[object]) -> Column:
+    """Column of metadata, with numbers where every cell is one."""
+    try:
+        numbers = np.array([np.nan if value is None else float(value) for value in values])
+    except ValueError:
+        numbers = None
+    return Column(name, tuple(values), numbers)
+
+
+def metadata(samples: Sequence[str], **columns: Sequence[object]) -> Metadata:
+    """Metadata of columns by name."""
+    made = {name: column(name, values) for name, values in columns.items()}
+    return Metadata(tuple(samples), made, "m.tsv")

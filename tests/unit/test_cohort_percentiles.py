@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
+from small_cohort import metadata
 
-from fermentome.cohort.data import Account, Column, Metadata
+from fermentome.cohort.data import Account
 from fermentome.cohort.measures import Measure
 from fermentome.cohort.percentile_figures import plot_percentiles, share_below
 from fermentome.cohort.percentiles import (
@@ -44,20 +45,6 @@ def processing(read_length=150, **changes):
     if read_length:
         content["read_length"] = read_length
     return parse_processing(content, "here.yaml")
-
-
-def column(name, values):
-    try:
-        numbers = np.array([np.nan if value is None else float(value) for value in values])
-    except ValueError:
-        numbers = None
-    return Column(name, tuple(values), numbers)
-
-
-def metadata(samples, **columns):
-    return Metadata(
-        tuple(samples), {name: column(name, values) for name, values in columns.items()}, "m.tsv"
-    )
 
 
 def measure(name, samples, values, unit="copies per genome", limit=0.2, error=np.nan):

@@ -8,9 +8,10 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from small_cohort import metadata
 
 from fermentome.cohort.carriers import BY_ORGANISMS
-from fermentome.cohort.data import Account, Column, Metadata
+from fermentome.cohort.data import Account
 from fermentome.cohort.measures import Measure
 from fermentome.cohort.processing import (
     Processing,
@@ -71,20 +72,6 @@ def processing(source="processing.yaml", **changes):
         else:
             content[section][fact] = value
     return parse_processing(content, source)
-
-
-def column(name, values):
-    try:
-        numbers = np.array([np.nan if value is None else float(value) for value in values])
-    except ValueError:
-        numbers = None
-    return Column(name, tuple(values), numbers)
-
-
-def metadata(samples, **columns):
-    return Metadata(
-        tuple(samples), {name: column(name, values) for name, values in columns.items()}, "m.tsv"
-    )
 
 
 def measure(name, samples, values, *, unit="copies per genome", scale="log2", limit=0.2, error=0.1):

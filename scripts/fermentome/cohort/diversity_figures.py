@@ -19,6 +19,7 @@ from scipy import stats
 from fermentome.cohort.data import Numbers
 from fermentome.cohort.design import BATCH, COVARIATE, GROUP
 from fermentome.cohort.diversity import ALPHA_METRICS, ALPHA_UNITS
+from fermentome.cohort.diversity_tables import SPREAD_DIFFERS
 from fermentome.drawing import (
     BLACK,
     GREY,
@@ -47,8 +48,6 @@ SHAPES = ("o", "s", "^", "D", "v", "P", "X")
 MOST_LEVELS = len(SHAPES)
 OTHER = "other levels"
 NO_VALUE = "no value"
-SPREAD_DIFFERS = 0.05
-"""q of the test of dispersion up to which a title says so; the usual rate, as in the settings."""
 FEW_PEOPLE = 12
 """People up to whom lines join the samples of one; more make a tangle."""
 FEW_SAMPLES = 10
@@ -214,8 +213,8 @@ def _title(table: str, metric: str, test: Row | None, negative: float) -> str:
     """Distance, what PERMANOVA found, and what the reader must know of either."""
     text = f"{table}, {NAMES.get(metric, metric)}"
     remarks = [f"negative eigenvalues {100 * negative:.2g} %"] if negative > 0 else []
-    if test is not None and parse_number(test["dispersion_q"]) <= SPREAD_DIFFERS:
-        remarks.append("spread differs")
+    if test is not None and SPREAD_DIFFERS in test["note"]:
+        remarks.append(SPREAD_DIFFERS)
     if test is not None:
         text += "\n" + _result(test)
     return text + ("\n" + "; ".join(remarks) if remarks else "")

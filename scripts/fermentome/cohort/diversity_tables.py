@@ -42,6 +42,8 @@ from fermentome.tables import Cell, format_cell, write_table
 LEAST_OF_LEVEL = 2
 """Samples of a level: one alone has no spread that a difference could be held against."""
 LEAST_NUMBERS = 3
+SPREAD_DIFFERS = "spread differs"
+"""How the note of a test begins to say that its p may be of spread and not of place."""
 TERMS_COLUMNS = ("sample", "subject", "term", "kind", "value")
 PERMANOVA_COLUMNS = (
     "table", "metric", "term", "kind", "levels", "samples", "subjects", "pseudo_f", "r2",
@@ -172,7 +174,7 @@ def _notes(found: Found, term: Term, levels: Sequence[str], settings: Settings) 
         order = np.argsort(found.spreads)
         narrow, wide = int(order[0]), int(order[-1])
         notes.append(
-            f"spread differs ({levels[wide]} {found.spreads[wide]:.3g}, {levels[narrow]}"
+            f"{SPREAD_DIFFERS} ({levels[wide]} {found.spreads[wide]:.3g}, {levels[narrow]}"
             f" {found.spreads[narrow]:.3g}): p may be of spread, not of place"
         )
     return notes

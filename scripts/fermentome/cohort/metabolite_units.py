@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from fermentome.cohort.data import DEPTH_COLUMN, SUBJECT, Account, Cohort, Column, Numbers
+from fermentome.cohort.data import DEPTH_COLUMN, Account, Cohort, Column, Numbers
 from fermentome.cohort.rank_association import Frame, Labels, column_ranks
 from fermentome.cohort.settings import Settings
 
@@ -158,13 +158,7 @@ def labels_of(names: Sequence[object]) -> Labels:
 
 def people_of(cohort: Cohort) -> Labels:
     """Label of the person of each sample; a sample without `subject` is a person of its own."""
-    subjects = cohort.metadata.column(SUBJECT).values
-    return labels_of(
-        [
-            ("subject", subject) if subject is not None else ("sample", sample)
-            for sample, subject in zip(cohort.samples, subjects, strict=True)
-        ]
-    )
+    return labels_of(cohort.metadata.people)
 
 
 def levels_of(people: Labels) -> tuple[str, ...]:
